@@ -1,0 +1,118 @@
+package runtime
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"basalt/internal/half"
+	"basalt/internal/quant"
+)
+
+// DType is the storage format of a tensor's values.
+type DType uint8
+
+// The formats that checkpoints hold. Block formats (Q...) run along a tensor's last axis.
+const (
+	F32 DType = iota + 1
+	F16
+	BF16
+	Q8_0
+	Q4_0
+	Q4_K
+	Q5_K
+	Q6_K
+)
+
+// ParseDType finds a format by its name, in any case.
+func ParseDType(name string) (DType, error) {
+	for d := F32; d <= Q6_K; d++ {
+		if equalFold(name, d.String()) {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown data type %q; known are F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K", name)
+}
+
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if a[i]&^0x20 != b[i]&^0x20 {
+			return false
+		}
+	}
+	return true
+}
+
+// String is the format's name, such as "BF16" or "Q4_K".
+func (d DType) String() string {
+	switch d {
+	case F32:
+		return "F32"
+	case F16:
+		return "F16"
+	case BF16:
+		return "BF16"
+	}
+	if f, ok := d.Quant(); ok {
+		return f.String()
+	}
+	return fmt.Sprintf("DType(%d)", uint8(d))
+}
+
+// Quant is the block format behind d; false for plain numbers.
+func (d DType) Quant() (quant.Format, bool) {
+	if d < Q8_0 || d > Q6_K {
+		return 0, false
+	}
+	return quant.Format(d - Q8_0), true
+}
+
+// BlockSize is the number of values that are stored together: 1 for plain numbers.
+func (d DType) BlockSize() int {
+	if f, ok := d.Quant(); ok {
+		return f.BlockSize()
+	}
+	return 1
+}
+
+// BlockBytes is the size of one block (or one plain number) in bytes.
+func (d DType) BlockBytes() int {
+	switch d {
+	case F32:
+		return 4
+	case F16, BF16:
+		return 2
+	}
+	f, ok := d.Quant()
+	if !ok {
+		panic(fmt.Sprintf("BUG: no such data type: %d", uint8(d)))
+	}
+	return f.BlockBytes()
+}
+
+// RowBytes is the size of n consecutive values; n must be a multiple of BlockSize.
+func (d DType) RowBytes(n int) int { return n / d.BlockSize() * d.BlockBytes() }
+
+// Decode widens len(dst) values from src, which holds at least RowBytes(len(dst)) bytes.
+func (d DType) Decode(dst []float32, src []byte) {
+	switch d {
+	case F32:
+		src = src[:4*len(dst)]
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+	case F16:
+		half.DecodeF16(dst, src)
+	case BF16:
+		half.DecodeBF16(dst, src)
+	default:
+		f, ok := d.Quant()
+		if !ok {
+			panic(fmt.Sprintf("BUG: cannot decode data type %d", uint8(d)))
+		}
+		f.Decode(dst, src)
+	}
+}
