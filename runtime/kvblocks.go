@@ -1,0 +1,17 @@
+package runtime
+
+import "fmt"
+
+// NumKVBlocks is how many cache blocks fit o.KVBytes, at most what MaxSeqs sequences of MaxContext
+// can use. It fails when not even one sequence of MaxContext fits, and names the way out.
+func NumKVBlocks(p *Program, o CompileOptions) (int, error) {
+	perBlock := int64(p.KV.BytesPerToken(o.KVDType)) * int64(o.BlockSize)
+	perSeq := int64((o.MaxContext + o.BlockSize - 1) / o.BlockSize)
+	fit := o.KVBytes / perBlock
+	if fit < perSeq {
+		return 0, fmt.Errorf("a sequence of %d tokens needs %d MiB of KV cache, %d MiB are given: "+
+			"give more memory, a shorter context or a smaller KV data type",
+			o.MaxContext, (perSeq*perBlock+1<<20-1)>>20, o.KVBytes>>20)
+	}
+	return int(min(fit, perSeq*int64(o.MaxSeqs))), nil
+}
