@@ -5,11 +5,13 @@ import "fmt"
 // Batch is the ragged batch of one step: the new tokens of S sequences laid end to end, T tokens in
 // all. Its slices are reused from step to step; a device reads them during Step only.
 type Batch struct {
-	// TokenIDs has T ids. An id below zero stands for the id sampled in row -1-id of the previous step.
+	// TokenIDs has T ids. An id below zero stands for the id sampled in row -1-id of the previous
+	// step.
 	TokenIDs []int32
 	// Positions has the T absolute positions; within a sequence they are consecutive.
 	Positions []int32
-	// SlotMapping has T cache slots, block id * block size + offset: where each token's key and value go.
+	// SlotMapping has T cache slots, block id * block size + offset: where each token's key and
+	// value go.
 	SlotMapping []int32
 	// QueryStart has S+1 offsets into the tokens: sequence s owns [QueryStart[s], QueryStart[s+1]).
 	QueryStart []int32
@@ -20,15 +22,16 @@ type Batch struct {
 	BlockTables []int32
 	MaxBlocks   int
 
-	// SampleRows are the token rows whose next token is sampled, ascending; Sampling has one row each.
+	// SampleRows are the token rows whose next token is sampled, ascending; Sampling has one row
+	// each.
 	SampleRows []int32
 	Sampling   []SamplingRow
 	// Bias is the list that SamplingRow.BiasStart and BiasEnd cut.
 	Bias []LogitBias
 
 	// ResetCounts are slots whose penalty counts are cleared before anything else; CountSlots and
-	// CountIDs then replay a sequence's tokens into its slot: an id >= 0 was generated, -1-id is of the
-	// prompt. Ids that a step samples for a row with a slot are counted by the device itself.
+	// CountIDs then replay a sequence's tokens into its slot: an id >= 0 was generated, -1-id is of
+	// the prompt. Ids that a step samples for a row with a slot are counted by the device itself.
 	ResetCounts []int32
 	CountSlots  []int32
 	CountIDs    []int32
@@ -63,11 +66,11 @@ func (b *Batch) Reset() {
 type Output struct {
 	// IDs has the sampled id of each sample row.
 	IDs []int32
-	// Logprobs has the natural log-probability of each sampled id under the raw logits (before bias,
-	// penalties and temperature); rows that asked for none hold 0.
+	// Logprobs has the natural log-probability of each sampled id under the raw logits (before
+	// bias, penalties and temperature); rows that asked for none hold 0.
 	Logprobs []float32
-	// TopIDs and TopLogprobs have, for each row that asked for n > 0 alternatives, its n best ids in
-	// descending order; row i's lie at [TopStart[i], TopStart[i+1]).
+	// TopIDs and TopLogprobs have, for each row that asked for n > 0 alternatives, its n best ids
+	// in descending order; row i's lie at [TopStart[i], TopStart[i+1]).
 	TopIDs      []int32
 	TopLogprobs []float32
 	TopStart    []int32
@@ -92,13 +95,17 @@ func (b *Batch) Check(l Limits) error {
 	case s == 0 || s > l.MaxSeqs:
 		return fmt.Errorf("batch has %d sequences; it must have 1 to %d", s, l.MaxSeqs)
 	case len(b.Positions) != t || len(b.SlotMapping) != t:
-		return fmt.Errorf("batch has %d tokens, %d positions, %d slots", t, len(b.Positions), len(b.SlotMapping))
+		return fmt.Errorf("batch has %d tokens, %d positions, %d slots", t, len(b.Positions),
+			len(b.SlotMapping))
 	case len(b.QueryStart) != s+1 || b.QueryStart[0] != 0 || int(b.QueryStart[s]) != t:
-		return fmt.Errorf("query starts %v do not cut %d tokens into %d sequences", b.QueryStart, t, s)
+		return fmt.Errorf("query starts %v do not cut %d tokens into %d sequences", b.QueryStart,
+			t, s)
 	case len(b.BlockTables) != s*b.MaxBlocks:
-		return fmt.Errorf("block tables have %d entries; %d x %d are needed", len(b.BlockTables), s, b.MaxBlocks)
+		return fmt.Errorf("block tables have %d entries; %d x %d are needed", len(b.BlockTables),
+			s, b.MaxBlocks)
 	case len(b.Sampling) != len(b.SampleRows) || len(b.CountSlots) != len(b.CountIDs):
-		return fmt.Errorf("batch has %d sample rows and %d sampling entries", len(b.SampleRows), len(b.Sampling))
+		return fmt.Errorf("batch has %d sample rows and %d sampling entries", len(b.SampleRows),
+			len(b.Sampling))
 	}
 	for i := range s {
 		if err := b.checkSeq(i, l); err != nil {
@@ -134,7 +141,8 @@ func (b *Batch) checkSeq(s int, l Limits) error {
 				i, b.Positions[i], b.SlotMapping[i], pos, want)
 		}
 		if id := int(b.TokenIDs[i]); id >= l.Vocab || -1-id >= l.PrevRows {
-			return fmt.Errorf("token id %d; vocabulary %d, previous rows %d", id, l.Vocab, l.PrevRows)
+			return fmt.Errorf("token id %d; vocabulary %d, previous rows %d", id, l.Vocab,
+				l.PrevRows)
 		}
 	}
 	return nil
@@ -144,7 +152,8 @@ func (b *Batch) checkSampling(l Limits) error {
 	last := int32(-1)
 	for i, row := range b.SampleRows {
 		if row <= last || int(row) >= b.NumTokens() {
-			return fmt.Errorf("sample row %d is %d after %d, of %d tokens", i, row, last, b.NumTokens())
+			return fmt.Errorf("sample row %d is %d after %d, of %d tokens", i, row, last,
+				b.NumTokens())
 		}
 		last = row
 		if err := b.Sampling[i].check(len(b.Bias), l); err != nil {

@@ -6,7 +6,8 @@ import (
 )
 
 func TestBatchCheck(t *testing.T) {
-	limits := Limits{NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64, MaxSeqs: 4, MaxSlots: 4}
+	limits := Limits{NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64, MaxSeqs: 4,
+		MaxSlots: 4}
 	f := func(want string, change func(b *Batch)) {
 		t.Helper()
 		b := newBatch()
@@ -14,7 +15,8 @@ func TestBatchCheck(t *testing.T) {
 		addSeq(b, 4, tableB, idsB[:1], 5, true)
 		change(b)
 		err := b.Check(limits)
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(),
+			want)) {
 			t.Errorf("got error %v, want %q", err, want)
 		}
 	}

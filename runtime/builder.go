@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Builder records a Program. Shapes are checked as operations are recorded; the first mistake is kept
-// and returned by Build, so that a model's code reads without error handling.
+// Builder records a Program. Shapes are checked as operations are recorded; the first mistake is
+// kept and returned by Build, so that a model's code reads without error handling.
 type Builder struct {
 	p       Program
 	layer   int
@@ -30,14 +30,15 @@ func (b *Builder) Build() (*Program, error) {
 		return nil, fmt.Errorf("cannot build program %q: %w", b.p.Name, b.err)
 	}
 	if n := len(b.p.Ops); n == 0 || b.p.Ops[n-1].Kind != OpLogits {
-		return nil, fmt.Errorf("cannot build program %q: its last operation is not Logits", b.p.Name)
+		return nil, fmt.Errorf("cannot build program %q: its last operation is not Logits",
+			b.p.Name)
 	}
 	p := b.p
 	return &p, nil
 }
 
-// Weight declares a tensor of one part. Declaring a name twice gives the same Weight, so a tied head
-// is the embedding table itself.
+// Weight declares a tensor of one part. Declaring a name twice gives the same Weight, so a tied
+// head is the embedding table itself.
 func (b *Builder) Weight(name string, shape ...int) *Weight {
 	return b.declare(&Weight{Name: name, Shape: shape, Parts: []string{name}})
 }

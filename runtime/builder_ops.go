@@ -3,7 +3,8 @@ package runtime
 // Embed looks up the step's token ids in table [vocab, hidden].
 func (b *Builder) Embed(table *Weight) Reg {
 	if len(table.Shape) != 2 || table.Shape[0] != b.p.Vocab {
-		b.fail("Embed needs a table of %d rows, %q has shape %v", b.p.Vocab, table.Name, table.Shape)
+		b.fail("Embed needs a table of %d rows, %q has shape %v", b.p.Vocab, table.Name,
+			table.Shape)
 		return b.value(TokenRows, 1)
 	}
 	out := b.value(TokenRows, table.Shape[1])
@@ -17,7 +18,8 @@ func (b *Builder) RMSNorm(x Reg, w *Weight, eps float32) Reg {
 	b.wantShape(OpRMSNorm, w, v.Width)
 	out := b.value(v.Rows, v.Width)
 	b.op(Op{
-		Kind: OpRMSNorm, In: []Reg{x}, Out: []Reg{out}, Weights: []*Weight{w}, Attr: NormAttr{Eps: eps},
+		Kind: OpRMSNorm, In: []Reg{x}, Out: []Reg{out}, Weights: []*Weight{w},
+		Attr: NormAttr{Eps: eps},
 	})
 	return out
 }
@@ -41,8 +43,8 @@ func (b *Builder) AddRMSNorm(x, residual Reg, w *Weight, eps float32) (normed, s
 // Linear multiplies x by each weight [n_i, k]; the outputs lie side by side.
 func (b *Builder) Linear(x Reg, ws ...*Weight) Reg { return b.LinearBias(x, ws, nil) }
 
-// LinearBias is Linear with a bias for each weight; biases is nil or parallel to ws, with nil where a
-// weight has none.
+// LinearBias is Linear with a bias for each weight; biases is nil or parallel to ws, with nil where
+// a weight has none.
 func (b *Builder) LinearBias(x Reg, ws, biases []*Weight) Reg {
 	v, width := b.in(x), 0
 	if biases != nil && len(biases) != len(ws) {
@@ -88,8 +90,10 @@ func (b *Builder) RoPE(qkv Reg, a RoPEAttr) Reg {
 // Attention appends keys and values to the cache of the layer and attends over it.
 func (b *Builder) Attention(qkv Reg, a AttentionAttr) Reg {
 	b.wantHeads(OpAttention, qkv, a.Heads)
-	if a.Layer < 0 || a.Layer >= b.p.KV.Layers || a.Heads.KV != b.p.KV.KVHeads || a.Heads.Dim != b.p.KV.Dim {
-		b.fail("Attention of layer %d with %+v does not fit the cache %+v", a.Layer, a.Heads, b.p.KV)
+	if a.Layer < 0 || a.Layer >= b.p.KV.Layers || a.Heads.KV != b.p.KV.KVHeads ||
+		a.Heads.Dim != b.p.KV.Dim {
+		b.fail("Attention of layer %d with %+v does not fit the cache %+v", a.Layer, a.Heads,
+			b.p.KV)
 	}
 	if a.Window < 0 {
 		b.fail("Attention has a window of %d", a.Window)

@@ -9,9 +9,9 @@ import (
 type Device interface {
 	// Info describes the device; it is cheap and never fails.
 	Info() DeviceInfo
-	// Compile prepares a program once: loads or repacks its weights from c, plans buffers, allocates
-	// the cache. The checkpoint must stay open as long as the executable unless the device says
-	// otherwise. The weights have passed CheckWeights.
+	// Compile prepares a program once: loads or repacks its weights from c, plans buffers,
+	// allocates the cache. The checkpoint must stay open as long as the executable unless the
+	// device says otherwise. The weights have passed CheckWeights.
 	Compile(ctx context.Context, p *Program, c Checkpoint, o CompileOptions) (Executable, error)
 	io.Closer
 }
@@ -35,7 +35,8 @@ type CompileOptions struct {
 	MaxContext int   // greatest length of a sequence
 	// Quantize, when not 0, stores the matrices in this format instead of the checkpoint's.
 	Quantize DType
-	// Progress, when set, is told the bytes of weights that are ready, from the compiling goroutine.
+	// Progress, when set, is told the bytes of weights that are ready, from the compiling
+	// goroutine.
 	Progress func(done, total int64)
 }
 

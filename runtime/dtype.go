@@ -31,7 +31,8 @@ func ParseDType(name string) (DType, error) {
 			return d, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown data type %q; known are F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K", name)
+	const known = "F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K"
+	return 0, fmt.Errorf("unknown data type %q; known are %s", name, known)
 }
 
 func equalFold(a, b string) bool {

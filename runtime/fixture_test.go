@@ -29,7 +29,8 @@ func randomCheckpoint(p *Program, seed uint64) memCheckpoint {
 			t := Tensor{DType: F32, Shape: w.PartShape()}
 			t.Data = make([]byte, 4*t.NumValues())
 			for i := 0; i < len(t.Data); i += 4 {
-				v := float32(rng.NormFloat64()) / float32(math.Sqrt(float64(t.Shape[len(t.Shape)-1])))
+				fanIn := float64(t.Shape[len(t.Shape)-1])
+				v := float32(rng.NormFloat64() / math.Sqrt(fanIn))
 				binary.LittleEndian.PutUint32(t.Data[i:], math.Float32bits(v+1e-3))
 			}
 			c[part] = t
@@ -81,7 +82,8 @@ func fixLayer(b *Builder, l int, n, x Reg) (normed, sum Reg) {
 	n, x = b.AddRMSNorm(o, x, b.Weight(name("norm1"), fixHidden), 1e-5)
 	var m Reg
 	if l == 0 {
-		gu := b.Linear(n, b.Weight(name("gate"), 10, fixHidden), b.Weight(name("up"), 10, fixHidden))
+		gu := b.Linear(n, b.Weight(name("gate"), 10, fixHidden), b.Weight(name("up"), 10,
+			fixHidden))
 		m = b.Linear(b.SwiGLU(gu), b.Weight(name("down"), fixHidden, 10))
 	} else {
 		m = b.MoE(n, b.Weight(name("router"), 3, fixHidden),
@@ -114,7 +116,8 @@ func addSeq(b *Batch, blockSize int, table, ids []int32, past int, sample bool) 
 		pos := past + i
 		b.TokenIDs = append(b.TokenIDs, id)
 		b.Positions = append(b.Positions, int32(pos))
-		b.SlotMapping = append(b.SlotMapping, table[pos/blockSize]*int32(blockSize)+int32(pos%blockSize))
+		b.SlotMapping = append(b.SlotMapping,
+			table[pos/blockSize]*int32(blockSize)+int32(pos%blockSize))
 	}
 	b.QueryStart = append(b.QueryStart, int32(len(b.TokenIDs)))
 	b.SeqLens = append(b.SeqLens, int32(past+len(ids)))

@@ -13,7 +13,8 @@ type NullConfig struct {
 	MaxTokens, MaxSeqs          int
 	// StepTime is how long a step takes; Wait sleeps for what is left of it.
 	StepTime time.Duration
-	// Fail, when set, is asked before each step (counted from 0); an error it returns fails the step.
+	// Fail, when set, is asked before each step (counted from 0); an error it returns fails the
+	// step.
 	Fail func(step int) error
 }
 
@@ -99,7 +100,8 @@ func (n *Null) write(b *Batch) {
 }
 
 func (n *Null) sample(b *Batch) error {
-	n.out.IDs, n.out.Logprobs, n.out.TopStart = n.out.IDs[:0], n.out.Logprobs[:0], append(n.out.TopStart[:0], 0)
+	n.out.IDs, n.out.Logprobs, n.out.TopStart = n.out.IDs[:0], n.out.Logprobs[:0],
+		append(n.out.TopStart[:0], 0)
 	seq := 0
 	for i, row := range b.SampleRows {
 		for b.QueryStart[seq+1] <= row {
@@ -126,7 +128,7 @@ func (n *Null) hash(b *Batch, seq, length int) (uint64, error) {
 	for pos := range length {
 		id := n.cache[int(table[pos/n.cfg.BlockSize])*n.cfg.BlockSize+pos%n.cfg.BlockSize]
 		if id < 0 {
-			return 0, fmt.Errorf("BUG: sequence %d attends to position %d, which was never written", seq, pos)
+			return 0, fmt.Errorf("BUG: sequence %d reads position %d, never written", seq, pos)
 		}
 		h = (h ^ uint64(uint32(id))) * 1099511628211
 	}
@@ -143,7 +145,8 @@ func (NullDevice) Info() DeviceInfo { return DeviceInfo{Kind: "null", Name: "no 
 func (NullDevice) Close() error { return nil }
 
 // Compile implements Device; weights are not read.
-func (d NullDevice) Compile(_ context.Context, p *Program, _ Checkpoint, o CompileOptions) (Executable, error) {
+func (d NullDevice) Compile(_ context.Context, p *Program, _ Checkpoint,
+	o CompileOptions) (Executable, error) {
 	blocks, err := NumKVBlocks(p, o)
 	if err != nil {
 		return nil, err

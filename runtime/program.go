@@ -10,13 +10,14 @@ const (
 	OpEmbed OpKind = iota
 	// OpRMSNorm: [R, n] -> [R, n], x / sqrt(mean(x^2) + eps) * w. Weights: w [n]. Attr: NormAttr.
 	OpRMSNorm
-	// OpAddRMSNorm: (x, residual) -> (norm(x + residual), x + residual). Weights: w. Attr: NormAttr.
+	// OpAddRMSNorm: (x, residual) -> (norm(x + residual), x + residual). Weights: w. Attr:
+	// NormAttr.
 	OpAddRMSNorm
-	// OpLinear: [R, k] -> [R, n], y = x W^T + b. Several weights are one projection whose outputs lie
-	// side by side. Weights: [n_i, k] each; Biases: nil, or per weight [n_i] or nil.
+	// OpLinear: [R, k] -> [R, n], y = x W^T + b. Several weights are one projection whose outputs
+	// lie side by side. Weights: [n_i, k] each; Biases: nil, or per weight [n_i] or nil.
 	OpLinear
-	// OpQKNorm normalises each query and key head of [T, (H+2G) D] on its own, leaving values as they
-	// are. Weights: q [D], k [D]. Attr: QKNormAttr.
+	// OpQKNorm normalises each query and key head of [T, (H+2G) D] on its own, leaving values as
+	// they are. Weights: q [D], k [D]. Attr: QKNormAttr.
 	OpQKNorm
 	// OpRoPE rotates the query and key heads of [T, (H+2G) D] by their positions. Attr: RoPEAttr.
 	OpRoPE
@@ -25,12 +26,13 @@ const (
 	OpAttention
 	// OpSwiGLU: [R, 2n] -> [R, n], silu(x[:n]) * x[n:].
 	OpSwiGLU
-	// OpMoE routes each row to its best experts: [R, k] -> [R, k]. Weights: router [E, k], gate and up
-	// [E, n, k], down [E, k, n]. Attr: MoEAttr.
+	// OpMoE routes each row to its best experts: [R, k] -> [R, k]. Weights: router [E, k], gate and
+	// up [E, n, k], down [E, k, n]. Attr: MoEAttr.
 	OpMoE
 	// OpSampleRows gathers the rows that will be sampled: [T, n] -> [S, n].
 	OpSampleRows
-	// OpLogits: [S, hidden] -> logits [S, vocab], the input of sampling. Weights: head [vocab, hidden].
+	// OpLogits: [S, hidden] -> logits [S, vocab], the input of sampling. Weights: head [vocab,
+	// hidden].
 	OpLogits
 )
 
@@ -52,8 +54,8 @@ type Value struct {
 	Width int
 }
 
-// Weight is a tensor that the program reads. A stack of experts has three axes and one part for each
-// expert; every other weight has one part, its own name.
+// Weight is a tensor that the program reads. A stack of experts has three axes and one part for
+// each expert; every other weight has one part, its own name.
 type Weight struct {
 	Name  string
 	Shape []int
@@ -103,10 +105,10 @@ type QKNormAttr struct {
 	Eps   float32
 }
 
-// RoPEAttr belongs to OpRoPE. The first 2*len(InvFreq) numbers of a head are rotated in pairs by the
-// angle position * InvFreq[i]; sine and cosine are multiplied by Scale (1, or YaRN's attention
-// factor). Interleaved pairs lie at (2i, 2i+1), as in GGUF's llama files; the others at
-// (i, i+len(InvFreq)), as in Hugging Face checkpoints. (Su et al., RoFormer, arXiv:2104.09864.)
+// RoPEAttr belongs to OpRoPE. The first 2*len(InvFreq) numbers of a head are rotated in pairs by
+// the angle position * InvFreq[i]; sine and cosine are multiplied by Scale (1, or YaRN's attention
+// factor). Interleaved pairs lie at (2i, 2i+1), as in GGUF's llama files; the others at (i,
+// i+len(InvFreq)), as in Hugging Face checkpoints. (Su et al., RoFormer, arXiv:2104.09864.)
 type RoPEAttr struct {
 	Heads       Heads
 	InvFreq     []float64
@@ -130,7 +132,8 @@ type MoEAttr struct {
 	Normalise     bool
 }
 
-// KVSpec is what one position keeps in the cache: for each layer a key and a value of KVHeads x Dim.
+// KVSpec is what one position keeps in the cache: for each layer a key and a value of KVHeads x
+// Dim.
 type KVSpec struct{ Layers, KVHeads, Dim int }
 
 // BytesPerToken is the cache's size for one position in the given format.

@@ -19,8 +19,14 @@ func TestBuilderRefusesMistakes(t *testing.T) {
 	f("last operation is not Logits", func(b *Builder) { embed(b) })
 	f("must be positive", func(b *Builder) { b.Weight("w", 3, -1) })
 	f("table of 8 rows", func(b *Builder) { b.Embed(b.Weight("e", 9, 12)) })
-	f("declared as [8 12] and as [12]", func(b *Builder) { b.RMSNorm(embed(b), b.Weight("e", 12), 1) })
-	f("needs weight \"n\" of shape [12]", func(b *Builder) { b.RMSNorm(embed(b), b.Weight("n", 11), 1) })
+	f("declared as [8 12] and as [12]", func(b *Builder) {
+		b.RMSNorm(embed(b), b.Weight("e", 12),
+			1)
+	})
+	f("needs weight \"n\" of shape [12]", func(b *Builder) {
+		b.RMSNorm(embed(b), b.Weight("n",
+			11), 1)
+	})
 	f("of shape [5 12]", func(b *Builder) { b.Linear(embed(b), b.Weight("l", 5, 13)) })
 	f("rows of 12 numbers, register 0 has 8", func(b *Builder) {
 		x := b.Embed(b.Weight("e", 8, 8))
@@ -86,7 +92,8 @@ func TestPlanNeverOverlaps(t *testing.T) {
 		}
 		for _, r := range op.Out {
 			buf := plan.Buffer[r]
-			if plan.Buffers[buf].Rows != p.Values[r].Rows || plan.Buffers[buf].Width < p.Values[r].Width {
+			if plan.Buffers[buf].Rows != p.Values[r].Rows ||
+				plan.Buffers[buf].Width < p.Values[r].Width {
 				t.Fatalf("register %d of %+v lies in buffer %+v", r, p.Values[r], plan.Buffers[buf])
 			}
 			for _, in := range op.In {

@@ -23,7 +23,8 @@ func (*Reference) Info() DeviceInfo {
 func (*Reference) Close() error { return nil }
 
 // Compile implements Device. Quantize is not supported.
-func (*Reference) Compile(_ context.Context, p *Program, c Checkpoint, o CompileOptions) (Executable, error) {
+func (*Reference) Compile(_ context.Context, p *Program, c Checkpoint,
+	o CompileOptions) (Executable, error) {
 	if err := CheckWeights(p, c); err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func (*Reference) Compile(_ context.Context, p *Program, c Checkpoint, o Compile
 		e.keys = append(e.keys, make([]float32, perLayer))
 		e.values = append(e.values, make([]float32, perLayer))
 	}
-	e.sampler.init(p.Vocab, o.MaxSeqs)
+	e.sampler.setup(p.Vocab, o.MaxSeqs)
 	return e, nil
 }
 

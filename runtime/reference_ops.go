@@ -45,7 +45,8 @@ func dot(a, b []float32) float32 {
 	return float32(sum)
 }
 
-// matmul writes y[:, at:at+n] = x w^T + bias, where y has rows of stride numbers, x of k, w is [n, k].
+// matmul writes y[:, at:at+n] = x w^T + bias, where y has rows of stride numbers, x of k, w is [n,
+// k].
 func matmul(y []float32, stride, at int, x []float32, k int, w, bias []float32) {
 	n := len(w) / k
 	for r := range len(x) / k {

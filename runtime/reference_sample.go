@@ -19,7 +19,7 @@ type slotCounts struct {
 	output map[int32]int
 }
 
-func (s *refSampler) init(vocab, slots int) {
+func (s *refSampler) setup(vocab, slots int) {
 	s.vocab, s.counts = vocab, make([]slotCounts, slots)
 	for i := range s.counts {
 		s.counts[i].reset()

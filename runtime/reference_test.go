@@ -30,7 +30,8 @@ func TestReferenceChunksAndBatchesGiveTheSameBits(t *testing.T) {
 		addSeq(b, 4, tableB, idsB, 0, true)
 		addSeq(b, 4, tableA, idsA[chunk:], chunk, true)
 		out := step(t, e, b)
-		if !slices.Equal(out.Logits[:fixVocab], wantB) || !slices.Equal(out.Logits[fixVocab:], wantA) {
+		if !slices.Equal(out.Logits[:fixVocab], wantB) || !slices.Equal(out.Logits[fixVocab:],
+			wantA) {
 			t.Fatalf("chunk of %d: logits differ from a whole prefill", chunk)
 		}
 	}
@@ -87,7 +88,8 @@ func TestReferenceEveryWeightMatters(t *testing.T) {
 
 func TestNullTokensDependOnTheWholeSequenceOnly(t *testing.T) {
 	run := func(ids []int32, chunk int, neighbour bool) int32 {
-		n := NewNull(NullConfig{NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64, MaxSeqs: 4})
+		n := NewNull(NullConfig{NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64,
+			MaxSeqs: 4})
 		for past := 0; ; past += chunk {
 			b := newBatch()
 			end := min(past+chunk, len(ids))

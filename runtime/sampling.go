@@ -2,20 +2,21 @@ package runtime
 
 import "fmt"
 
-// SamplingParams says how the tokens of one sequence are chosen. The chain is the one of Hugging Face
-// transformers: bias, penalties, temperature, top-k, top-p, min-p; then one draw from what is left.
-// Use DefaultSampling and change fields.
+// SamplingParams says how the tokens of one sequence are chosen. The chain is the one of Hugging
+// Face transformers: bias, penalties, temperature, top-k, top-p, min-p; then one draw from what is
+// left. Use DefaultSampling and change fields.
 type SamplingParams struct {
 	// Temperature divides the logits; 0 takes the most likely token (the lowest id wins a tie).
 	Temperature float32
-	// TopK keeps the K most likely tokens; 0 keeps all. TopP keeps the smallest set whose probability
-	// reaches it; 1 keeps all. MinP drops tokens less likely than MinP times the most likely one.
+	// TopK keeps the K most likely tokens; 0 keeps all. TopP keeps the smallest set whose
+	// probability reaches it; 1 keeps all. MinP drops tokens less likely than MinP times the most
+	// likely one.
 	TopK int
 	TopP float32
 	MinP float32
 	// RepetitionPenalty divides positive and multiplies negative logits of tokens seen in prompt or
-	// output (CTRL, arXiv:1909.05858); PresencePenalty and FrequencyPenalty are subtracted once, and
-	// once for each occurrence, for tokens of the output. 1, 0, 0 are off.
+	// output (CTRL, arXiv:1909.05858); PresencePenalty and FrequencyPenalty are subtracted once,
+	// and once for each occurrence, for tokens of the output. 1, 0, 0 are off.
 	RepetitionPenalty float32
 	PresencePenalty   float32
 	FrequencyPenalty  float32
@@ -25,8 +26,8 @@ type SamplingParams struct {
 	Choice uint32
 	// Logprobs asks for log-probabilities: -1 none, n the sampled token's and the n best.
 	Logprobs int
-	// MaxTokens ends the sequence after so many generated tokens. StopIDs end it earlier; the stop id
-	// itself is reported as the last token, for the caller to drop.
+	// MaxTokens ends the sequence after so many generated tokens. StopIDs end it earlier; the stop
+	// id itself is reported as the last token, for the caller to drop.
 	MaxTokens int
 	StopIDs   []int32
 }
@@ -78,7 +79,8 @@ func (r *SamplingRow) check(numBias int, l Limits) error {
 	return nil
 }
 
-// Row is the batch form of p for a token drawn at position pos; the caller sets Slot and the bias cut.
+// Row is the batch form of p for a token drawn at position pos; the caller sets Slot and the bias
+// cut.
 func (p *SamplingParams) Row(pos int) SamplingRow {
 	return SamplingRow{
 		Seed: p.Seed, Choice: p.Choice, Position: uint32(pos), Slot: -1,

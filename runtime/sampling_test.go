@@ -9,7 +9,7 @@ import (
 func sampleOne(t *testing.T, logits []float32, p SamplingParams, n int) []int {
 	t.Helper()
 	var s refSampler
-	s.init(len(logits), 1)
+	s.setup(len(logits), 1)
 	counts := make([]int, len(logits))
 	for pos := range n {
 		b := &Batch{Bias: p.LogitBias, SampleRows: []int32{0}}
@@ -62,7 +62,7 @@ func TestSamplingFollowsTheDistribution(t *testing.T) {
 
 func TestPenalties(t *testing.T) {
 	var s refSampler
-	s.init(4, 2)
+	s.setup(4, 2)
 	p := DefaultSampling()
 	p.Temperature, p.RepetitionPenalty, p.PresencePenalty, p.FrequencyPenalty = 0, 2, 0.5, 0.25
 	row := p.Row(0)
@@ -88,12 +88,13 @@ func TestPenalties(t *testing.T) {
 
 func TestLogprobs(t *testing.T) {
 	var s refSampler
-	s.init(3, 1)
+	s.setup(3, 1)
 	p := DefaultSampling()
 	p.Temperature, p.Logprobs, p.LogitBias = 0, 2, []LogitBias{{0, 9}}
 	row := p.Row(0)
 	row.BiasEnd = 1
-	out := s.sample(&Batch{Sampling: []SamplingRow{row}, Bias: p.LogitBias}, []float32{0, 0, float32(math.Log(2))})
+	out := s.sample(&Batch{Sampling: []SamplingRow{row}, Bias: p.LogitBias}, []float32{0, 0,
+		float32(math.Log(2))})
 	near := func(got float32, want float64) {
 		t.Helper()
 		if math.Abs(float64(got)-want) > 1e-6 {

@@ -2,6 +2,6 @@
 //
 // BF16 is the upper half of a float32 (8 exponent bits, 7 fraction bits). F16 is IEEE 754 binary16
 // (5 exponent bits, 10 fraction bits). Conversions from float32 round to nearest, ties to even; NaN
-// stays NaN; an F16 overflow becomes infinity. The slice forms take raw little-endian bytes, as they
-// lie in a mapped file.
+// stays NaN; an F16 overflow becomes infinity. The slice forms take raw little-endian bytes, as
+// they lie in a mapped file.
 package half

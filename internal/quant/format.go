@@ -51,7 +51,8 @@ func (f Format) BlockBytes() int { return f.layout().bytes }
 func (f Format) Decode(dst []float32, src []byte) {
 	l := f.layout()
 	if len(dst)%l.values != 0 {
-		panic(fmt.Sprintf("BUG: cannot decode %d values of %s: blocks have %d", len(dst), l.name, l.values))
+		panic(fmt.Sprintf("BUG: cannot decode %d values of %s: blocks have %d", len(dst), l.name,
+			l.values))
 	}
 	for len(dst) > 0 {
 		l.decode(dst[:l.values], src[:l.bytes])

@@ -1,0 +1,55 @@
+# Basalt's commands. `make help` lists them. Go and a C compiler are all that build, run and test need.
+
+GO      ?= go
+CC      ?= cc
+CACHE   := $(CURDIR)/.cache
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TOOL    := $(GO) tool -modfile=tools/go.mod
+MODEL   ?= testdata/stories260K/stories260K-f32.gguf
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-go test-race test-sanitize test-portable lint fuzz bench golden clean prereq
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+prereq:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer (https://go.dev/dl, or your system's package golang)"; exit 1; }
+	@$(GO) version | awk '{split(substr($$3,3),v,"."); if (v[1]<1 || (v[1]==1 && v[2]<26)) {print "Go " substr($$3,3) " is too old: Go 1.26 or newer is needed (https://go.dev/dl)"; exit 1}}'
+	@command -v $(CC) >/dev/null || { echo "a C compiler is missing: install gcc or clang (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora: dnf install gcc)"; exit 1; }
+
+build: prereq ## build ./basalt
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o basalt ./cmd/basalt
+
+run: build ## build and serve a model on 127.0.0.1:8080
+	./basalt serve $(MODEL)
+
+test: prereq ## every test that needs only Go and a C compiler, under the race detector
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+lint: prereq ## vet, staticcheck, gofumpt and golangci-lint, at pinned versions
+	$(GO) vet ./...
+	@test -z "$$($(TOOL) gofumpt -l $$(git ls-files '*.go'))" || { $(TOOL) gofumpt -l $$(git ls-files '*.go'); echo "run: make fmt"; exit 1; }
+	$(TOOL) staticcheck ./...
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## format the Go sources
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+FUZZTIME ?= 30s
+fuzz: prereq ## run every fuzz target for FUZZTIME (30s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+bench: build ## a first table: tokens/s on a 1B shape with dummy weights
+	./basalt bench offline
+
+golden: ## make testdata/ anew with the reference implementation (Python, large downloads)
+	tools/golden/run.sh $(CACHE)/golden-venv
+
+clean: ## remove what the commands made
+	rm -rf basalt dist $(CACHE)
