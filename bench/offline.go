@@ -1,0 +1,162 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"basalt/runtime"
+)
+
+// OfflineConfig says what Offline measures.
+type OfflineConfig struct {
+	Vocab, BlockSize int
+	Sequences        []int // decode with so many sequences at once
+	Context          int   // tokens in each sequence's cache before decoding starts
+	DecodeSteps      int   // timed steps of one token for each sequence
+	Prefill          int   // tokens of the prefill prompt; 0 leaves prefill out
+	StepTokens       int   // greatest number of tokens in a step
+	Repeats          int   // repetitions of each measurement; the median counts
+}
+
+// OfflineRow is one measurement.
+type OfflineRow struct {
+	Work         string  // "decode" or "prefill"
+	Sequences    int     // sequences decoded together, or 1
+	TokensPerSec float64 // median
+	Best, Worst  float64
+	StepMillis   float64 // median time of a step (decode) or of the whole prompt (prefill)
+}
+
+// Offline measures an executable that nobody else uses.
+func Offline(exec runtime.Executable, cfg OfflineConfig) ([]OfflineRow, error) {
+	d := &driver{exec: exec, cfg: cfg}
+	var rows []OfflineRow
+	for _, n := range cfg.Sequences {
+		row, err := d.decode(n)
+		if err != nil {
+			return rows, fmt.Errorf("cannot measure decoding of %d sequences: %w", n, err)
+		}
+		rows = append(rows, row)
+	}
+	if cfg.Prefill == 0 {
+		return rows, nil
+	}
+	row, err := d.prefill()
+	if err != nil {
+		return rows, fmt.Errorf("cannot measure a prefill of %d tokens: %w", cfg.Prefill, err)
+	}
+	return append(rows, row), nil
+}
+
+// driver lays sequences out in consecutive cache blocks.
+type driver struct {
+	exec  runtime.Executable
+	cfg   OfflineConfig
+	batch runtime.Batch
+}
+
+// tableLen is the number of blocks for n tokens.
+func (d *driver) tableLen(n int) int { return (n + d.cfg.BlockSize - 1) / d.cfg.BlockSize }
+
+// add appends the tokens [past, past+n) of sequence s, whose cache starts at block s*blocks.
+func (d *driver) add(s, blocks, past, n int, sample bool) {
+	b := &d.batch
+	for pos := past; pos < past+n; pos++ {
+		id := int32((s*7919 + pos*104729) % d.cfg.Vocab)
+		b.TokenIDs = append(b.TokenIDs, id)
+		b.Positions = append(b.Positions, int32(pos))
+		b.SlotMapping = append(b.SlotMapping, int32(s*blocks*d.cfg.BlockSize+pos))
+	}
+	b.QueryStart = append(b.QueryStart, int32(len(b.TokenIDs)))
+	b.SeqLens = append(b.SeqLens, int32(past+n))
+	b.MaxBlocks = blocks
+	for i := range blocks {
+		b.BlockTables = append(b.BlockTables, int32(s*blocks+i))
+	}
+	if sample {
+		p := runtime.DefaultSampling()
+		p.Temperature = 0
+		b.SampleRows = append(b.SampleRows, int32(len(b.TokenIDs)-1))
+		b.Sampling = append(b.Sampling, p.Row(past+n))
+	}
+}
+
+func (d *driver) step() (time.Duration, error) {
+	start := time.Now()
+	p, err := d.exec.Step(&d.batch)
+	if err != nil {
+		return 0, err
+	}
+	_, err = p.Wait()
+	return time.Since(start), err
+}
+
+// fill prefills sequence s with n tokens in steps of at most StepTokens.
+func (d *driver) fill(s, blocks, n int) (time.Duration, error) {
+	var sum time.Duration
+	for past := 0; past < n; {
+		chunk := min(n-past, d.cfg.StepTokens)
+		d.batch.Reset()
+		d.add(s, blocks, past, chunk, past+chunk == n)
+		took, err := d.step()
+		if err != nil {
+			return 0, err
+		}
+		sum += took
+		past += chunk
+	}
+	return sum, nil
+}
+
+func (d *driver) decode(n int) (OfflineRow, error) {
+	blocks := d.tableLen(d.cfg.Context + d.cfg.DecodeSteps)
+	if need := n * blocks; need > d.exec.NumBlocks() {
+		return OfflineRow{}, fmt.Errorf("%d cache blocks are needed, there are %d: "+
+			"give more memory for the cache", need, d.exec.NumBlocks())
+	}
+	for s := range n {
+		if _, err := d.fill(s, blocks, d.cfg.Context); err != nil {
+			return OfflineRow{}, err
+		}
+	}
+	var times []time.Duration
+	for range d.cfg.Repeats {
+		for i := range d.cfg.DecodeSteps {
+			d.batch.Reset()
+			for s := range n {
+				d.add(s, blocks, d.cfg.Context+i, 1, true)
+			}
+			took, err := d.step()
+			if err != nil {
+				return OfflineRow{}, err
+			}
+			times = append(times, took)
+		}
+	}
+	return summarise("decode", n, n, times), nil
+}
+
+func (d *driver) prefill() (OfflineRow, error) {
+	var times []time.Duration
+	blocks := d.tableLen(d.cfg.Prefill)
+	for range max(d.cfg.Repeats, 1) + 1 {
+		took, err := d.fill(0, blocks, d.cfg.Prefill)
+		if err != nil {
+			return OfflineRow{}, err
+		}
+		times = append(times, took)
+	}
+	return summarise("prefill", 1, d.cfg.Prefill, times[1:]), nil
+}
+
+// summarise turns times for so many tokens each into rates.
+func summarise(work string, sequences, tokens int, times []time.Duration) OfflineRow {
+	slices.Sort(times)
+	rate := func(d time.Duration) float64 { return float64(tokens) / d.Seconds() }
+	median := times[len(times)/2]
+	return OfflineRow{
+		Work: work, Sequences: sequences, TokensPerSec: rate(median), Best: rate(times[0]),
+		Worst: rate(times[len(times)-1]), StepMillis: float64(median.Microseconds()) / 1000,
+	}
+}
