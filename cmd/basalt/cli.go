@@ -1,0 +1,82 @@
+package main
+
+import (
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line. Every flag has an environment variable, BASALT_ and its name, and a line
+// in the settings file.
+type cli struct {
+	Config kong.ConfigFlag `help:"Settings file (YAML): the flags by name." placeholder:"FILE"`
+
+	Serve   serveCmd   `cmd:"" help:"Serve models over HTTP: the Bedrock and OpenAI APIs on one port."`
+	Run     runCmd     `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
+	Bench   benchCmd   `cmd:"" help:"Measure tokens per second."`
+	Inspect inspectCmd `cmd:"" help:"Print a model's program, parameters, bytes and FLOPs."`
+	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what is missing, and what to do."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// modelFlags say how a model is loaded and run.
+type modelFlags struct {
+	Device       string   `default:"cpu" enum:"cpu,reference,null" help:"Where to run: ${enum}."`
+	Ctx          int      `placeholder:"N" help:"Greatest number of tokens in a sequence (default: the model's, as memory allows)."`
+	KVDtype      string   `name:"kv-dtype" placeholder:"TYPE" help:"Precision of the KV cache: f32 or bf16 (default: f32 for F32 models, else bf16)."`
+	KVMemory     byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what ${name} can use, at most a third of the free memory)."`
+	Threads      int      `placeholder:"N" help:"Worker threads of the CPU device (default: one for each core)."`
+	ISA          string   `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx2, neon or portable."`
+	Quantize     string   `placeholder:"TYPE" help:"Store the matrices as q8_0 or q4_0 at load."`
+	Load         string   `default:"auto" enum:"auto,dummy" help:"auto reads files; dummy makes random weights for a named shape, for benches."`
+	DummySeed    uint64   `default:"1" hidden:"" help:"Seed of dummy weights."`
+	ChatTemplate string   `type:"existingfile" placeholder:"FILE" help:"Chat template (Jinja) to use instead of the model's own."`
+	MaxSeqs      int      `default:"64" placeholder:"N" help:"Sequences that run at the same time."`
+	StepTokens   int      `default:"256" placeholder:"N" help:"Token budget of a step: more is faster prefill, fewer is a steadier stream."`
+	MaxQueue     int      `default:"1024" placeholder:"N" help:"Requests that may wait; more are refused with a throttling error."`
+}
+
+type serveCmd struct {
+	modelFlags
+	Models       []string      `arg:"" optional:"" name:"model" help:"Model: a directory with safetensors, or a .gguf file."`
+	Listen       string        `default:"127.0.0.1:8080" help:"Address to listen on."`
+	Auth         string        `enum:"auto,none,keys" default:"auto" help:"none accepts any credential (loopback only); keys asks for a key of --keys. auto: none on loopback, else keys."`
+	Keys         string        `placeholder:"FILE" help:"Key file: lines of tenant, name and sha256 of the key."`
+	AllowOrigin  []string      `placeholder:"ORIGIN" help:"Web origins that may call without authentication."`
+	ServedName   []string      `placeholder:"NAME" help:"Id of each model in the API (default: its file's name)."`
+	DrainTimeout time.Duration `default:"30s" help:"How long running streams may go on after SIGTERM."`
+	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum}."`
+}
+
+type runCmd struct {
+	modelFlags
+	Model       string   `arg:"" optional:"" help:"Model: a directory with safetensors, or a .gguf file."`
+	Prompt      []string `arg:"" optional:"" help:"Prompt; without one, a conversation starts."`
+	System      string   `help:"System message."`
+	MaxTokens   int      `default:"512" placeholder:"N" help:"Greatest number of tokens to generate."`
+	Temperature float32  `default:"-1" hidden:"" help:"Sampling temperature; 0 is greedy."`
+	Seed        uint64   `default:"0" help:"Seed of sampling."`
+	Raw         bool     `help:"Continue the prompt as text, without the chat template."`
+	Stats       bool     `default:"true" negatable:"" help:"Print tokens per second at the end."`
+}
+
+type inspectCmd struct {
+	Model string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
+	Load  string `default:"auto" enum:"auto,dummy" help:"dummy takes a named shape instead of files."`
+}
+
+type versionCmd struct{}
+type doctorCmd struct{}
+
+// newParser declares the command line.
+func newParser(c *cli) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("basalt"),
+		kong.Description("Basalt serves large language models on your own hardware, through the APIs "+
+			"that Bedrock and OpenAI clients already speak."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.DefaultEnvars("BASALT"),
+		kong.Configuration(loadYAML),
+	)
+}
