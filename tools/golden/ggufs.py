@@ -1,0 +1,73 @@
+"""GGUF files by llama.cpp's converter and quantiser, and their weights back as transformers models."""
+
+import torch
+from gguf import GGUFReader, dequantize
+
+NAMES = {
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm", "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj", "ffn_gate_inp": "mlp.gate",
+}
+TOP = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
+       "output.weight": "lm_head.weight"}
+
+
+def unpermute(weight, heads):
+    """GGUF's llama stores Q and K rows for RoPE over neighbours; transformers rotates halves."""
+    rows, columns = weight.shape
+    return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def read_tensors(path):
+    return {t.name: torch.from_numpy(dequantize(t.data, t.tensor_type).astype("float64"))
+            for t in GGUFReader(path).tensors}
+
+
+def to_state(tensors, config, permuted):
+    """Renames (and unpermutes) a GGUF's tensors for a transformers model of that config."""
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
+    state, experts = {}, {}
+    for name, value in tensors.items():
+        if name in TOP:
+            state[TOP[name]] = value
+        elif name.startswith("blk."):
+            _, layer, kind, suffix = name.split(".")
+            if kind.endswith("_exps"):
+                experts[layer, kind] = value
+                continue
+            if permuted and kind in heads:
+                value = unpermute(value, heads[kind])
+            state[f"model.layers.{layer}.{NAMES[kind]}.{suffix}"] = value
+        elif name != "rope_freqs.weight":
+            raise SystemExit(f"cannot place tensor {name}")
+    for layer in {layer for layer, _ in experts}:
+        prefix = f"model.layers.{layer}.mlp.experts."
+        both = [experts[layer, "ffn_gate_exps"], experts[layer, "ffn_up_exps"]]
+        state[prefix + "gate_up_proj"] = torch.cat(both, 1)
+        state[prefix + "down_proj"] = experts[layer, "ffn_down_exps"]
+    return state
+
+
+def load_weights(model, path, permuted=True):
+    tensors = read_tensors(path)
+    check_rope(model, tensors)
+    state = to_state(tensors, model.config, permuted)
+    if model.config.tie_word_embeddings:
+        state["lm_head.weight"] = state["model.embed_tokens.weight"]
+    model.load_state_dict(state)
+
+
+def check_rope(model, tensors):
+    """The file's RoPE factors must be those that transformers derives from the config."""
+    if "rope_freqs.weight" not in tensors:
+        return
+    rotary = model.model.rotary_emb
+    size = rotary.inv_freq.numel()
+    theta = model.config.rope_parameters["rope_theta"]
+    plain = theta ** -(torch.arange(size, dtype=torch.float64) / size)
+    ours = plain / rotary.inv_freq.double()
+    worst = (ours / tensors["rope_freqs.weight"] - 1).abs().max().item()
+    if worst > 1e-5:
+        raise SystemExit(f"RoPE factors differ by {worst}")
