@@ -27,8 +27,9 @@ func parseByteSize(text string) (int64, error) {
 	s := strings.ToLower(strings.TrimSpace(text))
 	number := strings.TrimRight(s, "bikmgt ")
 	scale, ok := map[string]float64{
-		"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "kb": 1e3, "m": 1 << 20, "mib": 1 << 20, "mb": 1e6,
-		"g": 1 << 30, "gib": 1 << 30, "gb": 1e9, "t": 1 << 40, "tib": 1 << 40, "tb": 1e12,
+		"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "kb": 1e3, "m": 1 << 20, "mib": 1 << 20,
+		"mb": 1e6,
+		"g":  1 << 30, "gib": 1 << 30, "gb": 1e9, "t": 1 << 40, "tib": 1 << 40, "tb": 1e12,
 	}[strings.TrimSpace(s[len(number):])]
 	x, err := strconv.ParseFloat(number, 64)
 	if err != nil || !ok || !(x > 0) || x*scale > math.MaxInt64/2 {

@@ -19,6 +19,7 @@ var rooms = []struct {
 	{"kernels/...", nil},
 	{"server/api", nil},
 	{"internal/quant", []string{"internal/half"}},
+	{"internal/golden", []string{"runtime"}},
 	{"internal/testmodel", []string{"runtime", "models/...", "internal/..."}},
 	{"internal/...", nil},
 	{"models/box", nil},
