@@ -11,6 +11,7 @@ import reference
 import vocab
 import weights
 
+EAGER = {"attn_implementation": "eager", "experts_implementation": "eager"}
 TESTDATA = vocab.ROOT / "testdata"
 STORY = ("Once upon a time there was a little girl who liked to read books in the old park by the "
          "lake, and one day she saw a big red ball under the tree, so she asked her mom if they "
@@ -32,6 +33,7 @@ class Checkpoint:
     stepwise: bool = False
     keep: bool = True              # False: only a source for GGUF files, not stored
     generation: dict = field(default_factory=dict)
+    seed: str = ""                 # default: the checkpoint's name
     stops: tuple = ()              # end-of-sequence tokens of the generation config, when several
 
     def config(self, tok):
@@ -45,8 +47,9 @@ class Checkpoint:
 
 
 def shape(hidden, ffn, heads, kv_heads, head_dim):
-    return {"hidden_size": hidden, "intermediate_size": ffn, "num_attention_heads": heads,
-            "num_key_value_heads": kv_heads, "head_dim": head_dim}
+    sizes = {"hidden_size": hidden, "intermediate_size": ffn, "num_attention_heads": heads,
+             "num_key_value_heads": kv_heads}
+    return sizes | ({"head_dim": head_dim} if head_dim else {})
 
 
 def rope(kind="default", theta=10000.0, **rest):
@@ -56,7 +59,6 @@ def rope(kind="default", theta=10000.0, **rest):
 LLAMA3_ROPE = rope("llama3", 500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                    original_max_position_embeddings=64)
 TIED = {"tie_word_embeddings": True}
-SMALL = shape(64, 160, 4, 2, 16)
 LLAMA3_CHAT = "meta-llama-Llama-3.1-8B-Instruct.jinja"
 QWEN3_CHAT = "Qwen-Qwen3-0.6B.jinja"
 
@@ -77,17 +79,53 @@ def qwen2_chat():
     return vocab.qwen(500, "Qwen-Qwen2.5-7B-Instruct.jinja")
 
 
+def small(heads=4, kv_heads=2, head_dim=32):
+    return shape(64, 160, heads, kv_heads, head_dim)
+
+
+SP, SP_OLD = vocab.sentencepiece, vocab.sentencepiece_normalized
+QWEN3_SAMPLING = {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95}
+QWEN_STOPS = ("<|im_end|>", "<|endoftext|>")
+
 CHECKPOINTS = {
+    "llama2": Checkpoint("Llama", SP, shape(64, 172, 4, 4, 16), torch.float32),
     "llama3-tied": Checkpoint(
         "Llama", llama3_base, shape(256, 512, 4, 2, 64) | LLAMA3_ROPE | TIED),
     "llama3-chat": Checkpoint(
-        "Llama", llama3_chat, shape(64, 192, 4, 1, 16) | LLAMA3_ROPE, torch.bfloat16,
+        "Llama", llama3_chat, shape(64, 192, 4, 1, 16) | LLAMA3_ROPE,
         generation={"do_sample": True, "temperature": 0.6, "top_p": 0.9},
         stops=("<|end_of_text|>", "<|eom_id|>", "<|eot_id|>")),
+    "llama-linear": Checkpoint("Llama", SP, small() | rope("linear", factor=4.0)),
+    "llama-dynamic": Checkpoint(
+        "Llama", SP, small() | rope("dynamic", factor=4.0) | {"max_position_embeddings": 128},
+        stepwise=True),
+    "llama-yarn": Checkpoint(
+        "Llama", SP, small() | rope("yarn", factor=4.0, original_max_position_embeddings=128)),
+    "mistral": Checkpoint(
+        "Mistral", SP_OLD, shape(128, 256, 4, 2, 32) | rope() | {"sliding_window": 32}),
+    "qwen2": Checkpoint(
+        "Qwen2", qwen2_chat, shape(64, 160, 4, 2, None) | rope(theta=1000000.0), torch.float16,
+        vocab_size=768, stops=QWEN_STOPS,
+        generation={"do_sample": True, "temperature": 0.7, "top_k": 20, "top_p": 0.8,
+                    "repetition_penalty": 1.05}),
     "qwen3": Checkpoint(
         "Qwen3", qwen3_chat, shape(256, 512, 4, 1, 128) | rope(theta=1000000.0) | TIED,
-        vocab_size=512, stops=("<|im_end|>", "<|endoftext|>"),
-        generation={"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95}),
+        vocab_size=512, stops=QWEN_STOPS, generation=QWEN3_SAMPLING),
+    "mixtral": Checkpoint(
+        "Mixtral", SP_OLD, shape(64, 96, 4, 2, 16) | rope(theta=1000000.0) | {
+            "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None},
+        shard="150KB", seed="mixtral-1"),
+    "qwen3-moe": Checkpoint(
+        "Qwen3Moe", qwen3_chat, shape(64, 128, 4, 2, 32) | rope(theta=1000000.0) | {
+            "moe_intermediate_size": 48, "num_experts": 8, "num_experts_per_tok": 3,
+            "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": []},
+        vocab_size=512, stops=QWEN_STOPS, generation=QWEN3_SAMPLING, seed="qwen3-moe-1"),
+    "qwen3-moe-wide": Checkpoint(
+        "Qwen3Moe", qwen3_chat, shape(256, 512, 4, 2, 64) | rope(theta=1000000.0) | TIED | {
+            "moe_intermediate_size": 256, "num_experts": 8, "num_experts_per_tok": 2,
+            "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": [],
+            "num_hidden_layers": 1},
+        vocab_size=512, stops=QWEN_STOPS, generation=QWEN3_SAMPLING, keep=False),
 }
 
 
@@ -109,7 +147,7 @@ def save(name, folder):
     tok = recipe.tokenizer()
     config = recipe.config(tok)
     model = getattr(transformers, recipe.family + "ForCausalLM")(config)
-    weights.fill(model, name)
+    weights.fill(model, recipe.seed or name)
     ids = {key: getattr(config, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     stops = {"eos_token_id": tok.convert_tokens_to_ids(recipe.stops)} if recipe.stops else {}
     model.generation_config = GenerationConfig(**(ids | recipe.generation | stops))
@@ -121,7 +159,7 @@ def save(name, folder):
 
 
 def load(folder, dtype=torch.float32):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **EAGER)
     return model.eval(), AutoTokenizer.from_pretrained(folder)
 
 

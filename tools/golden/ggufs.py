@@ -1,7 +1,16 @@
 """GGUF files by llama.cpp's converter and quantiser, and their weights back as transformers models."""
 
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
 import torch
 from gguf import GGUFReader, dequantize
+
+import checkpoints
+import reference
 
 NAMES = {
     "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
@@ -71,3 +80,72 @@ def check_rope(model, tensors):
     worst = (ours / tensors["rope_freqs.weight"] - 1).abs().max().item()
     if worst > 1e-5:
         raise SystemExit(f"RoPE factors differ by {worst}")
+
+
+@dataclass
+class File:
+    """A GGUF made from a checkpoint; quant and options are llama-quantize's, when it's needed."""
+
+    source: str
+    pre: str
+    outtype: str = "f32"
+    quant: str = ""
+    options: tuple = ("--pure",)
+
+
+FILES = {
+    "llama3-chat-F32": File("llama3-chat", "llama-bpe", "f32"),
+    "llama3-chat-F16": File("llama3-chat", "llama-bpe", "f16"),
+    "llama3-chat-BF16": File("llama3-chat", "llama-bpe", "bf16"),
+    "llama3-tied-Q8_0": File("llama3-tied", "llama-bpe", quant="Q8_0"),
+    "llama3-tied-Q4_0": File("llama3-tied", "llama-bpe", quant="Q4_0"),
+    "llama3-tied-Q4_K": File("llama3-tied", "llama-bpe", quant="Q4_K"),
+    "llama3-tied-Q5_K": File("llama3-tied", "llama-bpe", quant="Q5_K"),
+    "llama3-tied-Q6_K": File("llama3-tied", "llama-bpe", quant="Q6_K"),
+    "llama3-tied-Q4_K_M": File("llama3-tied", "llama-bpe", quant="Q4_K_M", options=()),
+    "qwen3-Q8_0": File("qwen3", "qwen2", quant="Q8_0"),
+    "qwen3-Q4_K": File("qwen3", "qwen2", quant="Q4_K"),
+    "qwen3-moe-wide-Q8_0": File("qwen3-moe-wide", "qwen2", quant="Q8_0"),
+    "qwen3-moe-wide-Q4_K": File("qwen3-moe-wide", "qwen2", quant="Q4_K"),
+}
+
+
+def run(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def convert(tools, checkpoint, pre, outtype, path):
+    script = Path(__file__).with_name("convert.py")
+    run(sys.executable, script, tools / "convert_hf_to_gguf.py", pre, checkpoint,
+        "--outtype", outtype, "--outfile", path)
+
+
+def build(name, tools, checkpoint, path):
+    """Writes one GGUF; tools is a llama.cpp tree with its programs in build/bin."""
+    file = FILES[name]
+    if not file.quant:
+        convert(tools, checkpoint, file.pre, file.outtype, path)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "source.gguf"
+        convert(tools, checkpoint, file.pre, file.outtype, source)
+        run(tools / "build/bin/llama-quantize", *file.options, source, path, file.quant, 1)
+
+
+def make(name, tools, checkpoint, folder):
+    """Writes a GGUF (unless tools is None: then it stays) and goldens of its dequantised weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.gguf"
+    if tools:
+        path.unlink(missing_ok=True)
+        build(name, tools, checkpoint, path)
+        path.chmod(0o644)
+    model, tok = checkpoints.load(checkpoint, torch.float64)
+    load_weights(model, path, permuted=model.config.model_type == "llama")
+    kinds = sorted({t.tensor_type.name for t in GGUFReader(path).tensors})
+    cases = checkpoints.prompts(tok, model.config.vocab_size)
+    label = "dequantised from " + ", ".join(kinds)
+    reference.summary(name, reference.write(folder, model, cases, weights=label))

@@ -1,7 +1,9 @@
-"""Writes everything in testdata/; see README.md. Usage: make.py [NAME...]"""
+"""Writes everything in testdata/; see README.md. Usage: make.py [--llama-cpp TREE] [NAME...]"""
 
+import argparse
 import os
-import sys
+import tempfile
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -9,19 +11,44 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 import checkpoints  # noqa: E402
+import ggufs  # noqa: E402
 import stories  # noqa: E402
 
 
-def main(names):
+def make_gguf(name, tools):
+    source = ggufs.FILES[name].source
+    folder = checkpoints.TESTDATA / "gguf" / name
+    if checkpoints.CHECKPOINTS[source].keep:
+        ggufs.make(name, tools, checkpoints.TESTDATA / source, folder)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        checkpoint = Path(scratch) / source
+        checkpoints.save(source, checkpoint)
+        ggufs.make(name, tools, checkpoint, folder)
+
+
+def make(name, tools):
+    if name == "stories260K":
+        stories.make()
+    elif name in ggufs.FILES:
+        make_gguf(name, tools)
+    else:
+        checkpoints.make(name, checkpoints.TESTDATA / name)
+
+
+def main():
+    kept = [name for name, recipe in checkpoints.CHECKPOINTS.items() if recipe.keep]
+    everything = ["stories260K", *kept, *ggufs.FILES]
+    parser = argparse.ArgumentParser(description="Writes testdata/.")
+    parser.add_argument("--llama-cpp", type=Path, help="a built llama.cpp tree, to write GGUF anew")
+    parser.add_argument("names", nargs="*", choices=[[], *everything], default=[])
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     transformers.utils.logging.disable_progress_bar()
-    for name in names or ["stories260K", *checkpoints.CHECKPOINTS]:
-        if name == "stories260K":
-            stories.make()
-        else:
-            checkpoints.make(name, checkpoints.TESTDATA / name)
+    for name in arguments.names or everything:
+        make(name, arguments.llama_cpp)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
