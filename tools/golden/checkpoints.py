@@ -109,7 +109,7 @@ CHECKPOINTS = {
         generation={"do_sample": True, "temperature": 0.7, "top_k": 20, "top_p": 0.8,
                     "repetition_penalty": 1.05}),
     "qwen3": Checkpoint(
-        "Qwen3", qwen3_chat, shape(256, 512, 4, 1, 128) | rope(theta=1000000.0) | TIED,
+        "Qwen3", qwen3_chat, shape(256, 256, 4, 1, 128) | rope(theta=1000000.0) | TIED,
         vocab_size=512, stops=QWEN_STOPS, generation=QWEN3_SAMPLING),
     "mixtral": Checkpoint(
         "Mixtral", SP_OLD, shape(64, 96, 4, 2, 16) | rope(theta=1000000.0) | {
@@ -122,7 +122,7 @@ CHECKPOINTS = {
         vocab_size=512, stops=QWEN_STOPS, generation=QWEN3_SAMPLING, seed="qwen3-moe-1"),
     "qwen3-moe-wide": Checkpoint(
         "Qwen3Moe", qwen3_chat, shape(256, 512, 4, 2, 64) | rope(theta=1000000.0) | TIED | {
-            "moe_intermediate_size": 256, "num_experts": 8, "num_experts_per_tok": 2,
+            "moe_intermediate_size": 256, "num_experts": 4, "num_experts_per_tok": 2,
             "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": [],
             "num_hidden_layers": 1},
         vocab_size=512, stops=QWEN_STOPS, generation=QWEN3_SAMPLING, keep=False),

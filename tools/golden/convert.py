@@ -1,7 +1,7 @@
 """Runs llama.cpp's converter on a checkpoint whose vocabulary is cut.
 
-The converter recognises a byte-level pre-tokenizer by a hash of ids that a cut vocabulary can't give,
-so its name is handed over: convert.py CONVERTER PRE_TOKENIZER ARGUMENTS-OF-THE-CONVERTER...
+The converter recognises a byte-level pre-tokenizer by a hash of ids that a cut vocabulary can't
+give, so its name is handed over: convert.py CONVERTER PRE_TOKENIZER ARGUMENTS-OF-THE-CONVERTER...
 """
 
 import runpy

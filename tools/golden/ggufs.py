@@ -1,4 +1,4 @@
-"""GGUF files by llama.cpp's converter and quantiser, and their weights back as transformers models."""
+"""GGUF by llama.cpp's converter and quantiser, and its weights back as transformers models."""
 
 import subprocess
 import sys
@@ -26,7 +26,8 @@ TOP = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "
 def unpermute(weight, heads):
     """GGUF's llama stores Q and K rows for RoPE over neighbours; transformers rotates halves."""
     rows, columns = weight.shape
-    return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
+    pairs = weight.reshape(heads, rows // heads // 2, 2, columns)
+    return pairs.swapaxes(1, 2).reshape(rows, columns)
 
 
 def read_tensors(path):
@@ -136,7 +137,7 @@ def build(name, tools, checkpoint, path):
 
 
 def make(name, tools, checkpoint, folder):
-    """Writes a GGUF (unless tools is None: then it stays) and goldens of its dequantised weights."""
+    """Goldens of a GGUF's dequantised weights; tools, when given, write the file anew."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.gguf"
     if tools:

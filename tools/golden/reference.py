@@ -149,10 +149,13 @@ def dump(value):
     """JSON with one line for each key and each array."""
     cases = []
     for case in value.pop("cases"):
-        lines = [f"   {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in case.items()]
-        cases.append("  {\n" + ",\n".join(lines) + "\n  }")
-    head = [f" {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()]
-    return "{\n" + ",\n".join(head) + ',\n "cases": [\n' + ",\n".join(cases) + "\n ]\n}\n"
+        cases.append("  {\n" + ",\n".join(pairs(case, "   ")) + "\n  }")
+    return "{\n" + ",\n".join(pairs(value, " ")) + ',\n "cases": [\n' + ",\n".join(cases) + "\n ]\n}\n"
+
+
+def pairs(value, indent):
+    return [f"{indent}{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}"
+            for k, v in value.items()]
 
 
 def summary(name, cases):

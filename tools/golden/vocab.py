@@ -7,7 +7,8 @@ prefix, and the special tokens follow it.
 from pathlib import Path
 
 from gguf import GGUFReader
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer
+from tokenizers import decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import BPE
 from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
