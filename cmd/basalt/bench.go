@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"basalt/bench"
+	"basalt/cpu"
+	"basalt/models"
+	"basalt/runtime"
+)
+
+type benchCmd struct {
+	Offline benchOfflineCmd `cmd:"" help:"Prefill and decoding on the device, without server."`
+	Serve   benchServeCmd   `cmd:"" help:"Load a running server with streamed completions."`
+}
+
+type benchOfflineCmd struct {
+	modelFlags
+	Model     string `arg:"" default:"llama-3.2-1b" help:"Model, or with --load dummy a named shape."`
+	Sequences []int  `default:"1,8,32" help:"Decode with so many sequences."`
+	Context   int    `default:"128" help:"Tokens in each sequence's cache."`
+	Steps     int    `default:"16" help:"Timed decode steps."`
+	Prefill   int    `default:"512" help:"Tokens of the prefill prompt; 0 leaves it out."`
+	Repeats   int    `default:"3" help:"Repetitions."`
+}
+
+type benchServeCmd struct {
+	URL      string `default:"http://127.0.0.1:8080" help:"Server."`
+	Model    string `arg:"" help:"Model id in the API."`
+	APIKey   string `help:"API key."`
+	Clients  []int  `default:"1,8,32" help:"Concurrent clients, one run for each number."`
+	Requests int    `default:"4" help:"Requests of each client."`
+	Prompt   int    `default:"128" help:"Prompt tokens."`
+	Output   int    `default:"64" help:"Generated tokens."`
+	Vocab    int    `default:"256" help:"Prompt ids are below this."`
+}
+
+// Run measures offline throughput against the machine's ceilings, taken in the same minute.
+func (c *benchOfflineCmd) Run(ctx context.Context) error {
+	dev, err := openDevice(&c.modelFlags)
+	if err != nil {
+		return err
+	}
+	m, exec, opts, err := c.compile(ctx, dev)
+	if err != nil {
+		return errors.Join(err, dev.Close())
+	}
+	before := cpu.MeasureCeilings(dev.Info().Threads)
+	rows, err := bench.Offline(exec, bench.OfflineConfig{
+		Vocab: m.Program.Vocab, BlockSize: blockSize, Sequences: c.Sequences, Context: c.Context,
+		DecodeSteps: c.Steps, Prefill: c.Prefill, StepTokens: opts.MaxTokens, Repeats: c.Repeats,
+	})
+	if err == nil {
+		after := cpu.MeasureCeilings(dev.Info().Threads)
+		err = c.report(m, opts, rows, before, after)
+	}
+	return errors.Join(err, exec.Close(), m.Close(), dev.Close())
+}
+
+func (c *benchOfflineCmd) compile(ctx context.Context, dev runtime.Device) (
+	*models.Model, runtime.Executable, runtime.CompileOptions, error,
+) {
+	var opts runtime.CompileOptions
+	m, err := c.load(c.Model)
+	if err != nil {
+		return nil, nil, opts, err
+	}
+	if opts, err = c.compileOptions(m, dev.Info()); err != nil {
+		return nil, nil, opts, err
+	}
+	start := time.Now()
+	opts.MaxContext = min(opts.MaxContext, max(c.Context+c.Steps, c.Prefill)+blockSize)
+	p := newProgress(os.Stderr, "loading "+c.Model)
+	opts.Progress = p.update
+	exec, err := dev.Compile(ctx, m.Program, m.Checkpoint, opts)
+	p.end()
+	if err != nil {
+		return nil, nil, opts, err
+	}
+	fmt.Printf("%s on %s (%s), %d threads; loaded in %.1f s\n", c.Model, dev.Info().Kind,
+		dev.Info().Name, dev.Info().Threads, time.Since(start).Seconds())
+	return m, exec, opts, nil
+}
+
+func (c *benchOfflineCmd) report(m *models.Model, opts runtime.CompileOptions,
+	rows []bench.OfflineRow, before, after cpu.Ceilings,
+) error {
+	s := runtime.ProgramStats(m.Program, m.Checkpoint)
+	if opts.Quantize != 0 {
+		fmt.Printf("weights are stored as %s\n", opts.Quantize)
+		s.BytesPerStep = s.ActiveParams / int64(opts.Quantize.BlockSize()) * int64(opts.Quantize.BlockBytes())
+	}
+	read := (before.ReadGBs + after.ReadGBs) / 2
+	head := int64(m.Config.Vocab) * int64(m.Config.Hidden) * 2
+	fmt.Printf("ceilings: read %.1f GB/s before, %.1f after; float32 %.0f GFLOP/s, int8 %.0f GOP/s\n",
+		before.ReadGBs, after.ReadGBs, after.FMAGFLOPs, after.Int8GOPs)
+	return bench.WriteOffline(os.Stdout, rows, c.Context, bench.Ceiling{
+		BytesPerStep: s.BytesPerStep, KVBytes: int64(m.Program.KV.BytesPerToken(opts.KVDType)),
+		OpsPerToken: s.FLOPs, OpsPrefill: s.FLOPs - head, ReadGBs: read,
+		PeakGOPs: peak(m, opts, after),
+	})
+}
+
+// peak is the ceiling of the instructions that multiply this model's weights.
+func peak(m *models.Model, opts runtime.CompileOptions, c cpu.Ceilings) float64 {
+	d := opts.Quantize
+	for _, w := range m.Program.Weights {
+		if t, ok := m.Checkpoint.Tensor(w.Parts[0]); d == 0 && ok && len(t.Shape) == 2 {
+			d = t.DType
+		}
+	}
+	_, quantised := d.Quant()
+	switch {
+	case quantised:
+		return c.Int8GOPs
+	case d == runtime.BF16 && c.BF16GFLOPs > 0:
+		return c.BF16GFLOPs
+	}
+	return c.FMAGFLOPs
+}
+
+// Run loads a server with each number of clients in turn.
+func (c *benchServeCmd) Run(ctx context.Context) error {
+	var results []bench.ServeResult
+	for i, n := range c.Clients {
+		r, err := bench.Serve(ctx, bench.ServeConfig{
+			URL: c.URL, Model: c.Model, APIKey: c.APIKey, Clients: n, Requests: n * c.Requests,
+			Prompt: c.Prompt, Output: c.Output, Vocab: c.Vocab, Seed: int64(i + 1),
+		})
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	return bench.WriteServe(os.Stdout, c.Clients, results)
+}

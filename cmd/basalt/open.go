@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"basalt/batcher"
+	"basalt/cpu"
+	"basalt/models"
+	"basalt/models/chat"
+	"basalt/models/tokenizer"
+	"basalt/runtime"
+)
+
+const blockSize = 16 // positions in a KV cache block
+
+// opened is a model that answers.
+type opened struct {
+	name       string
+	model      *models.Model
+	tok        *tokenizer.Tokenizer
+	template   *chat.Template // nil when the model has none
+	exec       runtime.Executable
+	loop       *batcher.Loop
+	maxContext int
+}
+
+// close stops the loop and releases what the model holds.
+func (o *opened) close(ctx context.Context) error {
+	return errors.Join(o.loop.Stop(ctx), o.exec.Close(), o.model.Close())
+}
+
+// openDevice finds the device that --device names.
+func openDevice(f *modelFlags) (runtime.Device, error) {
+	switch f.Device {
+	case "cpu":
+		return cpu.New(cpu.Config{Threads: f.Threads, ISA: f.ISA})
+	case "reference":
+		return runtime.NewReference(), nil
+	case "null":
+		return runtime.NullDevice{}, nil
+	}
+	return nil, fmt.Errorf("unknown device %q", f.Device)
+}
+
+// load reads a model's files, or makes up its weights.
+func (f *modelFlags) load(path string) (*models.Model, error) {
+	o := models.LoadOptions{MaxContext: f.Ctx}
+	if f.Load == "dummy" {
+		o.Dummy = &models.DummySpec{Seed: f.DummySeed}
+	}
+	return models.Load(path, o)
+}
+
+// openModel loads a model, compiles it for the device and starts its loop.
+func (f *modelFlags) openModel(ctx context.Context, dev runtime.Device, path string) (*opened,
+	error) {
+	m, err := f.load(path)
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{name: modelName(path), model: m}
+	if err := f.finish(ctx, o, dev); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open model %q: %w", path, err), m.Close())
+	}
+	return o, nil
+}
+
+func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) error {
+	var err error
+	if o.tok, err = newTokenizer(o.model); err != nil {
+		return err
+	}
+	if o.template, err = f.newTemplate(o); err != nil {
+		return err
+	}
+	opts, err := f.compileOptions(o.model, dev.Info())
+	if err != nil {
+		return err
+	}
+	p := newProgress(os.Stderr, "loading "+o.name)
+	opts.Progress = p.update
+	o.exec, err = dev.Compile(ctx, o.model.Program, o.model.Checkpoint, opts)
+	p.end()
+	if err != nil {
+		return err
+	}
+	o.maxContext = opts.MaxContext
+	o.loop = batcher.NewLoop(o.exec, batcher.Config{
+		MaxTokens: opts.MaxTokens, MaxSeqs: opts.MaxSeqs, MaxContext: opts.MaxContext,
+		BlockSize: blockSize, NumBlocks: o.exec.NumBlocks(), MaxWaiting: f.MaxQueue,
+	}, batcher.Options{})
+	return nil
+}
+
+// modelName is the API's id for a path: its last element without the ending of the file.
+func modelName(path string) string {
+	name := filepath.Base(filepath.Clean(path))
+	for _, ext := range []string{".gguf", ".safetensors"} {
+		name = strings.TrimSuffix(name, ext)
+	}
+	return name
+}
+
+// newTokenizer takes tokenizer.json where there is one, else the vocabulary of the GGUF file. Dummy
+// models have neither.
+func newTokenizer(m *models.Model) (*tokenizer.Tokenizer, error) {
+	switch {
+	case m.TokenizerJSON != nil:
+		return tokenizer.FromJSON(m.TokenizerJSON)
+	case m.GGUF != nil:
+		v, err := models.GGUFVocab(m.GGUF)
+		if err != nil {
+			return nil, err
+		}
+		return tokenizer.FromGGUF(v)
+	}
+	return nil, nil
+}
+
+// newTemplate parses --chat-template, or the model's own; nil when there is none.
+func (f *modelFlags) newTemplate(o *opened) (*chat.Template, error) {
+	source := o.model.ChatTemplate
+	if f.ChatTemplate != "" {
+		data, err := os.ReadFile(f.ChatTemplate)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read --chat-template: %w", err)
+		}
+		source = string(data)
+	}
+	if source == "" {
+		return nil, nil
+	}
+	t, err := chat.Parse(source, chat.Options{BOS: o.model.BOSToken, EOS: o.model.EOSToken})
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the chat template (give another by --chat-template): %w", err)
+	}
+	return t, nil
+}
