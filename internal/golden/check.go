@@ -39,7 +39,8 @@ func (f *File) Run(e runtime.Executable, c *Case, blockSize, chunk int) ([][]flo
 	table := reversedTable(e, (len(ids)+blockSize-1)/blockSize)
 	var rows [][]float32
 	for past := 0; past < len(ids); past += chunk {
-		b := chunkBatch(ids[past:min(past+chunk, len(ids))], past, len(c.Prompt)-1, table, blockSize)
+		b := chunkBatch(ids[past:min(past+chunk, len(ids))], past, len(c.Prompt)-1, table,
+			blockSize)
 		pending, err := e.Step(b)
 		if err != nil {
 			return nil, err
