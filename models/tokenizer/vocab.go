@@ -1,0 +1,133 @@
+package tokenizer
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxVocab    = 1 << 20 // ids; the largest published vocabularies hold about 900,000
+	maxMerges   = 1 << 23
+	maxPieceLen = 1 << 12 // bytes
+)
+
+type flags uint8
+
+const (
+	flagUsed    flags = 1 << iota // the id has a token
+	flagModel                     // the model may produce it from text
+	flagAdded                     // it is looked for in the text before the model runs
+	flagSpecial                   // control token
+	flagByte                      // stands for one byte, "<0xNN>"
+)
+
+// vocab maps ids to tokens and back. Its strings lie in one block that it owns, so the memory the
+// tokens were read from may go.
+type vocab struct {
+	pieces []string
+	flags  []flags
+	slots  []slot // open addressing, a power of two, at most half full
+	seed   maphash.Seed
+}
+
+type slot struct {
+	tag uint32 // high bits of the hash
+	id  int32  // -1 = free
+}
+
+// newVocab indexes tokens by id; those without flagUsed are holes.
+func newVocab(pieces []string, fl []flags) (vocab, error) {
+	v := vocab{pieces: ownStrings(pieces), flags: fl, seed: maphash.MakeSeed()}
+	size := 16
+	for size < 2*len(pieces) {
+		size *= 2
+	}
+	v.slots = make([]slot, size)
+	for i := range v.slots {
+		v.slots[i].id = -1
+	}
+	for id, p := range v.pieces {
+		if fl[id]&flagUsed == 0 {
+			continue
+		}
+		if err := checkPiece(p); err != nil {
+			return vocab{}, fmt.Errorf("token %d: %w", id, err)
+		}
+		if other, ok := v.insert(p, int32(id)); !ok {
+			return vocab{}, fmt.Errorf("token %q has two ids, %d and %d", p, other, id)
+		}
+	}
+	return v, nil
+}
+
+func checkPiece(p string) error {
+	if len(p) > maxPieceLen {
+		return fmt.Errorf("has %d bytes, more than %d", len(p), maxPieceLen)
+	}
+	if !utf8.ValidString(p) {
+		return fmt.Errorf("%q is not UTF-8", p)
+	}
+	return nil
+}
+
+func ownStrings(list []string) []string {
+	total := 0
+	for _, s := range list {
+		total += len(s)
+	}
+	var b strings.Builder
+	b.Grow(total)
+	for _, s := range list {
+		b.WriteString(s)
+	}
+	block, own := b.String(), make([]string, len(list))
+	for i, s := range list {
+		own[i], block = block[:len(s)], block[len(s):]
+	}
+	return own
+}
+
+// insert returns the id that holds p already and false, or true.
+func (v *vocab) insert(p string, id int32) (int32, bool) {
+	at, found := v.lookup(p)
+	if found {
+		return v.slots[at].id, false
+	}
+	v.slots[at] = slot{tag: uint32(maphash.String(v.seed, p) >> 32), id: id}
+	return id, true
+}
+
+// lookup returns the slot that holds p, or the free one where it belongs.
+func (v *vocab) lookup(p string) (int, bool) {
+	h := maphash.String(v.seed, p)
+	tag, mask := uint32(h>>32), len(v.slots)-1
+	for at := int(h) & mask; ; at = (at + 1) & mask {
+		s := v.slots[at]
+		if s.id < 0 {
+			return at, false
+		}
+		if s.tag == tag && v.pieces[s.id] == p {
+			return at, true
+		}
+	}
+}
+
+func (v *vocab) find(p string) (int32, bool) {
+	if len(v.slots) == 0 {
+		return -1, false
+	}
+	at, ok := v.lookup(p)
+	return v.slots[at].id, ok
+}
+
+// model returns the id of p if the model may produce it.
+func (v *vocab) model(p string) (int32, bool) {
+	id, ok := v.find(p)
+	return id, ok && v.flags[id]&flagModel != 0
+}
+
+func (v *vocab) has(id int32) bool {
+	return id >= 0 && int(id) < len(v.flags) && v.flags[id]&flagUsed != 0
+}
