@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,6 +29,16 @@ def make_gguf(name, tools):
         ggufs.make(name, tools, checkpoint, folder)
 
 
+def publish(folder):
+    """Adds the files of transformers 4, from the packages that `make golden` puts beside ours."""
+    packages = Path(sys.prefix) / "v4"
+    if not packages.exists():
+        raise SystemExit(f"cannot find {packages}: install requirements-v4.txt there")
+    script = Path(__file__).with_name("published.py")
+    environment = os.environ | {"PYTHONPATH": str(packages)}
+    subprocess.run([sys.executable, script, folder], check=True, env=environment)
+
+
 def make(name, tools):
     if name == "stories260K":
         stories.make()
@@ -34,6 +46,7 @@ def make(name, tools):
         make_gguf(name, tools)
     else:
         checkpoints.make(name, checkpoints.TESTDATA / name)
+        publish(checkpoints.TESTDATA / name)
 
 
 def main():

@@ -150,7 +150,8 @@ def dump(value):
     cases = []
     for case in value.pop("cases"):
         cases.append("  {\n" + ",\n".join(pairs(case, "   ")) + "\n  }")
-    return "{\n" + ",\n".join(pairs(value, " ")) + ',\n "cases": [\n' + ",\n".join(cases) + "\n ]\n}\n"
+    head, body = ",\n".join(pairs(value, " ")), ",\n".join(cases)
+    return "{\n" + head + ',\n "cases": [\n' + body + "\n ]\n}\n"
 
 
 def pairs(value, indent):

@@ -17,8 +17,8 @@ PROMPTS = [
     "\"Look, Mom! A red bird!\" said Lily.\n",
     "Zo\u00eb saw 3 caf\u00e9s \u2014 \u732b and \U0001f431!",
     "One day, a little boy named Tim went to the park with his mom. They saw a big tree. Tim "
-    "wanted to climb the tree, but his mom said no. Tim was sad. Then he saw a cat in the tree. The cat "
-    "was scared. \"Mom, can we help the cat?\" asked Tim. His mom smiled and said,",
+    "wanted to climb the tree, but his mom said no. Tim was sad. Then he saw a cat in the tree. "
+    "The cat was scared. \"Mom, can we help the cat?\" asked Tim. His mom smiled and said,",
 ]
 
 
