@@ -116,6 +116,7 @@ func (b *builder) json(raw json.RawMessage) (jinja.Value, error) {
 }
 
 func (b *builder) messages(messages []Message) (*jinja.List, error) {
+	b.size.messages = len(messages)
 	items := make([]jinja.Value, len(messages))
 	for i := range messages {
 		d, err := b.message(&messages[i])

@@ -82,24 +82,28 @@ func (t *Template) render(vars *jinja.Dict, size inputSize) (string, error) {
 
 // inputSize measures what a template is given.
 type inputSize struct {
-	values int // messages, parts, tools, JSON values
-	bytes  int // of text
+	messages int
+	values   int // roles, texts, parts, JSON values
+	bytes    int // of text
 }
 
 // What every render may use, chosen so that a hostile template ends within 50 ms and 16 MiB. The
-// terms for the input leave real templates room: they visit a value a few dozen times at most, and
-// build a list of tools by appending to one string, which copies it once per tool.
+// terms for the input leave published templates room: most visit a value a few dozen times; some
+// (Gemma 4) look back over all earlier messages at each message, which is the quadratic term.
 const (
-	baseSteps  = 400_000
+	baseSteps  = 200_000
 	valueSteps = 256
 	byteSteps  = 4
-	baseBytes  = 8 << 20
+	pairSteps  = 4
+	maxPairsOf = 2000 // messages
+	baseBytes  = 4 << 20
 	baseOutput = 1 << 20
 )
 
 func (s inputSize) limits() jinja.Limits {
+	pairs := min(s.messages, maxPairsOf) * min(s.messages, maxPairsOf)
 	return jinja.Limits{
-		Steps:  baseSteps + valueSteps*s.values + byteSteps*s.bytes,
+		Steps:  baseSteps + valueSteps*s.values + byteSteps*s.bytes + pairSteps*pairs,
 		Bytes:  baseBytes + 128*min(s.bytes, 512<<10) + 16*s.bytes + 64*s.values,
 		Output: baseOutput + 16*s.bytes,
 	}

@@ -46,8 +46,14 @@ func (in *interp) spreadList(a *args, e expr) error {
 		return err
 	}
 	items, err := in.elements(v)
+	if err != nil {
+		return err
+	}
+	if err := in.grow(16 * (len(a.pos) + len(items))); err != nil {
+		return err
+	}
 	a.pos = append(a.pos[:len(a.pos):len(a.pos)], items...)
-	return err
+	return nil
 }
 
 func (in *interp) spreadDict(a *args, e expr) error {
@@ -69,6 +75,9 @@ func (in *interp) spreadDict(a *args, e expr) error {
 		}
 		a.kw = append(a.kw, keyword{name, d.entries[i].val})
 		if err := in.grow(32); err != nil {
+			return err
+		}
+		if err := in.work(len(a.kw) >> 4); err != nil {
 			return err
 		}
 	}
@@ -225,6 +234,9 @@ func (in *interp) at(err error) error {
 func (in *interp) bindMacro(m *macroDef, a args) error {
 	vals := in.frame.vals
 	n := min(len(a.pos), len(m.params))
+	if err := in.work(len(m.params) * (1 + len(a.kw)) >> 4); err != nil {
+		return err
+	}
 	for i := range n {
 		vals[m.slots[i]] = a.pos[i]
 	}

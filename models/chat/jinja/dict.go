@@ -79,7 +79,7 @@ func (d *Dict) put(in *interp, key, val Value) error {
 		return err
 	}
 	d.set(hash, key, val)
-	return in.grow(64)
+	return in.grow(96)
 }
 
 // undefinedHash is the hash of every Undefined: Python compares them by type alone.
@@ -127,6 +127,9 @@ func (in *interp) packTuple(b []byte, t *List, depth int) ([]byte, error) {
 	if depth > maxDataDepth {
 		return nil, in.tooDeep("tuple")
 	}
+	if err := in.grow(2 + 8*len(t.items)); err != nil {
+		return nil, err
+	}
 	b = append(b, '(')
 	for _, item := range t.items {
 		if sub, ok := item.(*List); ok && sub.tuple {
@@ -139,6 +142,9 @@ func (in *interp) packTuple(b []byte, t *List, depth int) ([]byte, error) {
 		hash, err := in.hash(item)
 		if err != nil {
 			return nil, err
+		}
+		if packed, ok := hash.(packedHash); ok {
+			hash = "#" + string(packed)
 		}
 		text, err := in.repr(hash)
 		if err != nil {

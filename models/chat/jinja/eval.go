@@ -89,7 +89,9 @@ func (e *binaryExpr) eval(in *interp) (Value, error) {
 }
 
 func (e *concatExpr) eval(in *interp) (Value, error) {
-	var b strings.Builder
+	var texts [8]string
+	parts := texts[:0]
+	total := 0
 	for _, part := range e.parts {
 		v, err := in.eval(part)
 		if err != nil {
@@ -99,12 +101,13 @@ func (e *concatExpr) eval(in *interp) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := in.grow(len(text)); err != nil {
-			return nil, err
-		}
-		b.WriteString(text)
+		parts = append(parts, text)
+		total += len(text)
 	}
-	return b.String(), nil
+	if err := in.grow(total - len(parts[0])); err != nil {
+		return nil, err
+	}
+	return in.appendText(parts[0], strings.Join(parts[1:], ""))
 }
 
 func (e *compareExpr) eval(in *interp) (Value, error) {

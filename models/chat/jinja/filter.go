@@ -158,7 +158,7 @@ func filterItems(in *interp, v Value, a args) (Value, error) {
 	if err := a.bind("items", nil); err != nil {
 		return nil, err
 	}
-	return lazily(func() (func() (Value, bool, error), error) {
+	return lazily(v, func() (func() (Value, bool, error), error) {
 		switch v := v.(type) {
 		case *Undefined:
 			return in.iterator(v)
@@ -166,13 +166,19 @@ func filterItems(in *interp, v Value, a args) (Value, error) {
 			return in.iterator(&view{v, viewItems})
 		}
 		return nil, typeErrorf("Can only get item pairs from a mapping.")
-	}), nil
+	})
 }
 
-// lazily makes a generator that starts when its first element is asked for.
-func lazily(start func() (func() (Value, bool, error), error)) *generator {
+// lazily makes a generator over source that starts when its first element is asked for.
+func lazily(source Value, start func() (func() (Value, bool, error), error)) (Value, error) {
 	var next func() (Value, bool, error)
-	return &generator{next: func() (Value, bool, error) {
+	depth := 0
+	if g, ok := source.(*generator); ok {
+		if depth = g.depth + 1; depth > maxDataDepth {
+			return nil, errorf(LimitError, "generators chained more than %d deep", maxDataDepth)
+		}
+	}
+	return &generator{depth: depth, next: func() (Value, bool, error) {
 		if next == nil {
 			var err error
 			if next, err = start(); err != nil {
@@ -180,7 +186,7 @@ func lazily(start func() (func() (Value, bool, error), error)) *generator {
 			}
 		}
 		return next()
-	}}
+	}}, nil
 }
 
 // escaped is markupsafe.escape(v).

@@ -302,7 +302,7 @@ func filterUnique(in *interp, v Value, a args) (Value, error) {
 		return nil, err
 	}
 	get := newGetter(p[1], nil)
-	return lazily(func() (func() (Value, bool, error), error) {
+	return lazily(v, func() (func() (Value, bool, error), error) {
 		next, err := in.iterator(v)
 		seen := NewDict(8)
 		return func() (Value, bool, error) {
@@ -324,7 +324,7 @@ func filterUnique(in *interp, v Value, a args) (Value, error) {
 				}
 			}
 		}, err
-	}), nil
+	})
 }
 
 func filterSum(in *interp, v Value, a args) (Value, error) {

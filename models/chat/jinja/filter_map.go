@@ -4,8 +4,8 @@ package jinja
 type mapper func(item Value) (Value, error)
 
 // mapped is the generator of f over v; a false v has no elements, whatever its type.
-func (in *interp) mapped(v Value, keep bool, prepare func() (mapper, error)) *generator {
-	return lazily(func() (func() (Value, bool, error), error) {
+func (in *interp) mapped(v Value, keep bool, prepare func() (mapper, error)) (Value, error) {
+	return lazily(v, func() (func() (Value, bool, error), error) {
 		if !truth(v) {
 			return func() (Value, bool, error) { return nil, false, nil }, nil
 		}
@@ -64,7 +64,7 @@ func filterMap(in *interp, v Value, a args) (Value, error) {
 		}
 		rest := args{pos: a.pos[1:], kw: a.kw}
 		return func(item Value) (Value, error) { return filter(in, item, rest) }, nil
-	}), nil
+	})
 }
 
 // pick is select, reject, selectattr and rejectattr.
@@ -96,5 +96,5 @@ func pick(in *interp, v Value, a args, byAttr, want bool) (Value, error) {
 			ok, err := check(in, item, rest)
 			return ok == want, err
 		}, nil
-	}), nil
+	})
 }

@@ -121,6 +121,11 @@ func (in *interp) intOfText(text string, def, base Value) (Value, error) {
 	if err := in.scan(len(text)); err != nil {
 		return nil, err
 	}
+	if len(text) > 18 { // conversion to a big integer is quadratic
+		if err := in.work(min(len(text), 4300)); err != nil {
+			return nil, err
+		}
+	}
 	b, ok := indexOf(base)
 	if !ok {
 		return nil, typeErrorf("int: base must be an integer")
@@ -178,7 +183,11 @@ func filterRound(in *interp, v Value, a args) (Value, error) {
 	if !ok || !okDigits {
 		return nil, typeErrorf("round: cannot round %s to %s digits", typeName(v), typeName(p[0]))
 	}
-	digits = max(-400, min(digits, 400))
+	if digits = max(-400, min(digits, 400)); digits < 0 {
+		if err := in.work(100); err != nil {
+			return nil, err
+		}
+	}
 	switch method, _ := asString(p[1]); method {
 	case "common":
 		if n.isFloat {

@@ -55,7 +55,10 @@ func casing(f func(string) string) filterFunc {
 		if err := in.grow(3 * len(text)); err != nil {
 			return nil, err
 		}
-		return like(v, f(text)), in.work(len(text) >> 3)
+		if err := in.work(len(text) >> 1); err != nil {
+			return nil, err
+		}
+		return like(v, f(text)), nil
 	}
 }
 

@@ -85,7 +85,7 @@ func (d *Dict) fill(in *interp, from Value) error {
 			e := &src.entries[i]
 			d.set(e.hash, e.key, e.val)
 		}
-		return in.grow(64 * len(src.entries))
+		return in.grow(96 * len(src.entries))
 	}
 	items, err := in.elements(from)
 	if err != nil {
@@ -188,6 +188,9 @@ func callStrftime(in *interp, a args) (Value, error) {
 		return nil, typeErrorf("strftime_now needs a format string")
 	}
 	if err := in.grow(16 * len(format)); err != nil {
+		return nil, err
+	}
+	if err := in.work(8 * len(format)); err != nil {
 		return nil, err
 	}
 	return strftime(in.env.Now(), format), nil

@@ -8,6 +8,7 @@ import (
 // Bounds of every template and every render. The limits that grow with the input are in Limits.
 const (
 	maxSource    = 256 << 10 // bytes of template source
+	maxTokens    = 50_000    // of template source
 	maxNesting   = 64        // blocks within blocks; and parentheses within parentheses
 	maxEvalDepth = 1000      // expressions within expressions while rendering, macro calls included
 	maxDataDepth = 64        // lists within lists
@@ -42,6 +43,7 @@ type interp struct {
 	out     *strings.Builder
 	root    *strings.Builder
 	capture Value // what capturedExpr stands for
+	tails   tails
 }
 
 // frame holds the variables of one scope while it runs; a nil element is not set yet.

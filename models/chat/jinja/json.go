@@ -119,6 +119,11 @@ func (w *jsonWriter) value(v Value, depth int) error {
 	case *Dict:
 		return w.dict(v, depth)
 	}
+	if n, ok := v.(*big.Int); ok {
+		if err := w.in.work(n.BitLen() >> 4); err != nil {
+			return err
+		}
+	}
 	text, ok := jsonScalar(v)
 	if !ok {
 		return typeErrorf("Object of type %s is not JSON serializable", typeName(v))

@@ -40,6 +40,7 @@ type lexer struct {
 func lex(source string) ([]token, error) {
 	src := strings.ReplaceAll(strings.ReplaceAll(source, "\r\n", "\n"), "\r", "\n")
 	l := &lexer{src: strings.TrimSuffix(src, "\n"), line: 1, lineStart: true}
+	l.toks = make([]token, 0, min(len(src)/3+2, maxTokens))
 	for l.pos < len(l.src) {
 		if err := l.root(); err != nil {
 			return nil, err
@@ -225,6 +226,9 @@ func (l *lexer) tag(block bool) error {
 }
 
 func (l *lexer) token() error {
+	if len(l.toks) >= maxTokens {
+		return l.fail("template has more than %d tokens", maxTokens)
+	}
 	r, size := utf8.DecodeRuneInString(l.src[l.pos:])
 	switch {
 	case isSpace(r):

@@ -53,9 +53,15 @@ func (in *interp) stringMethod(s, name string, a args) (Value, error) {
 		return nil, err
 	}
 	if strings.HasPrefix(name, "is") {
+		if err := in.work(len(s) >> 4); err != nil {
+			return nil, err
+		}
 		return classify(s, name), nil
 	}
 	if err := in.grow(3 * len(s)); err != nil {
+		return nil, err
+	}
+	if err := in.work(len(s) >> 1); err != nil {
 		return nil, err
 	}
 	switch name {

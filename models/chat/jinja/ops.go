@@ -58,21 +58,14 @@ func (in *interp) concat(a, b Value) (v Value, done bool, err error) {
 		if !ok {
 			return nil, true, typeErrorf("can only concatenate str (not \"%s\") to str", typeName(b))
 		}
-		if err := in.grow(len(x) + len(y)); err != nil {
-			return nil, true, err
-		}
 		_, safeA := a.(Markup)
 		_, safeB := b.(Markup)
-		switch {
-		case safeA || safeB:
-			x, err := in.escaped(a)
-			if err != nil {
-				return nil, true, err
-			}
-			y, err := in.escaped(b)
-			return x + y, true, err
+		if safeA || safeB {
+			v, err := in.concatMarkup(a, b)
+			return v, true, err
 		}
-		return x + y, true, nil
+		v, err := in.appendText(x, y)
+		return v, true, err
 	}
 	x, ok := a.(*List)
 	if !ok {
@@ -88,6 +81,18 @@ func (in *interp) concat(a, b Value) (v Value, done bool, err error) {
 	}
 	items := make([]Value, 0, len(x.items)+len(y.items))
 	return &List{items: append(append(items, x.items...), y.items...), tuple: x.tuple}, true, nil
+}
+
+func (in *interp) concatMarkup(a, b Value) (Value, error) {
+	x, err := in.escaped(a)
+	if err != nil {
+		return nil, err
+	}
+	y, err := in.escaped(b)
+	if err != nil {
+		return nil, err
+	}
+	return x + y, in.grow(len(x) + len(y))
 }
 
 // repeat is a * b where one is a string or list; done is false for anything else.

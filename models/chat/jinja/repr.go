@@ -42,7 +42,10 @@ func (in *interp) appendRepr(b []byte, v Value, depth int) ([]byte, error) {
 		b = append(b, pyBool(v)...)
 	case int64:
 		b = strconv.AppendInt(b, v, 10)
-	case *big.Int:
+	case *big.Int: // conversion is quadratic
+		if err := in.work(v.BitLen() >> 4); err != nil {
+			return nil, err
+		}
 		b = v.Append(b, 10)
 	case float64:
 		b = appendFloat(b, v)

@@ -96,7 +96,8 @@ func (s *span) at(i int64) int64 { return s.start + i*s.step }
 
 // generator is a value that can be walked once; next reports false at its end.
 type generator struct {
-	next func() (Value, bool, error)
+	next  func() (Value, bool, error)
+	depth int // generators that it draws from, one through the other
 }
 
 // namespace is the one object that a template may change.
