@@ -103,9 +103,6 @@ func (in *interp) formatValue(v Value, spec string) (string, error) {
 	if !ok {
 		return "", typeErrorf("unsupported format string passed to %s.__format__", typeName(v))
 	}
-	if b, isBool := v.(bool); isBool && f.verb == 0 {
-		return f.text(pyBool(b))
-	}
 	if n.isFloat || strings.IndexByte("eEfFgG%", f.verb) >= 0 && f.verb != 0 {
 		x, err := n.float()
 		if err != nil {

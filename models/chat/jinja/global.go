@@ -32,9 +32,6 @@ func callRange(in *interp, a args) (Value, error) {
 	for i, v := range a.pos {
 		n, ok := indexOf(v)
 		if !ok {
-			if u, ok := v.(*Undefined); ok {
-				return nil, u.err()
-			}
 			return nil, typeErrorf("'%s' object cannot be interpreted as an integer", typeName(v))
 		}
 		if n < -1<<61 || n > 1<<61 {

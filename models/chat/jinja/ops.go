@@ -32,11 +32,9 @@ func (in *interp) arith(op arithOp, a, b Value) (Value, error) {
 		}
 	case "%":
 		if text, ok := asString(a); ok {
-			out, err := in.percent(text, b)
-			if _, safe := a.(Markup); safe && err == nil {
-				return Markup(out), nil
-			}
-			return out, err
+			_, safe := a.(Markup)
+			out, err := in.percent(text, b, safe)
+			return like(a, out), err
 		}
 	}
 	return in.numArith(op, a, b)

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// percent is format % operand with Python's conversions.
-func (in *interp) percent(format string, operand Value) (string, error) {
-	p := percentState{in: in, operand: operand, args: []Value{operand}}
+// percent is format % operand with Python's conversions. safe escapes what is put in.
+func (in *interp) percent(format string, operand Value, safe bool) (string, error) {
+	p := percentState{in: in, operand: operand, args: []Value{operand}, safe: safe}
 	if l, ok := operand.(*List); ok && l.tuple {
 		p.args = l.items
 	}
@@ -40,6 +40,7 @@ type percentState struct {
 	args    []Value
 	next    int
 	keyed   bool // %(name)s was used
+	safe    bool
 	b       strings.Builder
 }
 
@@ -154,11 +155,8 @@ func (p *percentState) size(s string, width *formatSpec) (int, string, error) {
 
 func (p *percentState) format(f *formatSpec, v Value) (string, error) {
 	switch f.verb {
-	case 's', 'r', 'a':
-		text, err := p.in.str(v)
-		if f.verb != 's' {
-			text, err = p.in.repr(v)
-		}
+	case 's', 'r':
+		text, err := p.text(f.verb, v)
 		if f.precision >= 0 && f.precision < utf8.RuneCountInString(text) {
 			text = text[:runeOffset(text, f.precision)]
 		}
@@ -171,6 +169,21 @@ func (p *percentState) format(f *formatSpec, v Value) (string, error) {
 		return f.percentFloat(v)
 	}
 	return "", valueErrorf("unsupported format character '%c'", f.verb)
+}
+
+func (p *percentState) text(verb byte, v Value) (string, error) {
+	if verb != 's' {
+		text, err := p.in.repr(v)
+		if !p.safe {
+			return text, err
+		}
+		v = text
+	}
+	if p.safe {
+		text, err := p.in.escaped(v)
+		return string(text), err
+	}
+	return p.in.str(v)
 }
 
 func (f *formatSpec) char(v Value) (string, error) {

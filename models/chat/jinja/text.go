@@ -217,7 +217,7 @@ func splitFields(s string, n int) []string {
 	for s = strings.TrimLeftFunc(s, isSpace); s != ""; s = strings.TrimLeftFunc(s, isSpace) {
 		i := strings.IndexFunc(s, isSpace)
 		if n == 0 || i < 0 {
-			return append(out, trimRightIf(s, n == 0))
+			return append(out, s)
 		}
 		out = append(out, s[:i])
 		s = s[i:]
@@ -226,20 +226,13 @@ func splitFields(s string, n int) []string {
 	return out
 }
 
-func trimRightIf(s string, trim bool) string {
-	if trim {
-		return strings.TrimRightFunc(s, isSpace)
-	}
-	return s
-}
-
 // splitFieldsRight is str.rsplit() at white space.
 func splitFieldsRight(s string, n int) []string {
 	var out []string
 	for s = strings.TrimRightFunc(s, isSpace); s != ""; s = strings.TrimRightFunc(s, isSpace) {
 		i := strings.LastIndexFunc(s, isSpace)
 		if n == 0 || i < 0 {
-			out = append(out, strings.TrimLeftFunc(s, isSpace))
+			out = append(out, s)
 			break
 		}
 		_, size := utf8.DecodeRuneInString(s[i:])
