@@ -48,8 +48,15 @@ fuzz: prereq ## run every fuzz target for FUZZTIME (30s)
 bench: build ## a first table: tokens/s on a 1B shape with dummy weights
 	./basalt bench offline
 
-golden: ## make testdata/ anew with the reference implementation (Python, large downloads)
-	tools/golden/run.sh $(CACHE)/golden-venv
+GOLDEN := $(CACHE)/golden-venv
+golden: $(GOLDEN)/ready ## make testdata/ anew with the reference implementation (Python, 4 GB of downloads)
+	$(GOLDEN)/bin/python -B tools/golden/make.py $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) $(NAMES)
+
+$(GOLDEN)/ready: tools/golden/requirements.txt tools/golden/requirements-v4.txt
+	python3 -m venv $(GOLDEN)
+	$(GOLDEN)/bin/pip install --quiet --no-deps -r tools/golden/requirements.txt
+	$(GOLDEN)/bin/pip install --quiet --no-deps --upgrade --target $(GOLDEN)/v4 -r tools/golden/requirements-v4.txt
+	touch $@
 
 clean: ## remove what the commands made
 	rm -rf basalt dist $(CACHE)

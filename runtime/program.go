@@ -1,5 +1,7 @@
 package runtime
 
+import "math"
+
 // OpKind names one kind of operation. Every kind has a reference implementation.
 type OpKind uint8
 
@@ -114,6 +116,32 @@ type RoPEAttr struct {
 	InvFreq     []float64
 	Scale       float32
 	Interleaved bool
+	// NTK, when set, changes the frequencies of late positions.
+	NTK *DynamicNTK
+}
+
+// DynamicNTK is dynamic NTK scaling: a position p at or beyond MaxPosition turns by frequencies of
+// the base that a context of p+1 tokens asks for, Base * (Factor*(p+1)/MaxPosition -
+// (Factor-1))^(d/(d-2)) with d = 2*len(InvFreq). Each position keeps the frequencies it was
+// computed with, so the cache stays valid as the sequence grows.
+type DynamicNTK struct {
+	Base, Factor float64
+	MaxPosition  int
+}
+
+// FrequenciesAt gives the inverse frequencies of a position, in dst when they change with it.
+func (a *RoPEAttr) FrequenciesAt(pos int, dst []float64) []float64 {
+	if a.NTK == nil || pos < a.NTK.MaxPosition {
+		return a.InvFreq
+	}
+	d := float64(2 * len(a.InvFreq))
+	stretch := a.NTK.Factor*float64(pos+1)/float64(a.NTK.MaxPosition) - (a.NTK.Factor - 1)
+	base := a.NTK.Base * math.Pow(stretch, d/(d-2))
+	dst = dst[:len(a.InvFreq)]
+	for i := range dst {
+		dst[i] = math.Pow(base, -2*float64(i)/d)
+	}
+	return dst
 }
 
 // AttentionAttr belongs to OpAttention. Layer is the index of the layer's cache. A position attends

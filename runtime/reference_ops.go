@@ -134,17 +134,18 @@ func (e *refExec) rope(op *Op, b *Batch) {
 	a := op.Attr.(RoPEAttr)
 	x, y := e.regs[op.In[0]], e.newReg(op.Out[0], b)
 	copy(y, x)
+	buf := make([]float64, len(a.InvFreq))
 	for i, pos := range b.Positions {
-		row := y[i*a.Heads.Width():]
+		row, freqs := y[i*a.Heads.Width():], a.FrequenciesAt(int(pos), buf)
 		for h := range a.Heads.Query + a.Heads.KV {
-			rotate(row[h*a.Heads.Dim:(h+1)*a.Heads.Dim], &a, float64(pos))
+			rotate(row[h*a.Heads.Dim:(h+1)*a.Heads.Dim], &a, freqs, float64(pos))
 		}
 	}
 }
 
-func rotate(head []float32, a *RoPEAttr, pos float64) {
-	half := len(a.InvFreq)
-	for i, f := range a.InvFreq {
+func rotate(head []float32, a *RoPEAttr, freqs []float64, pos float64) {
+	half := len(freqs)
+	for i, f := range freqs {
 		p, q := i, i+half
 		if a.Interleaved {
 			p, q = 2*i, 2*i+1
