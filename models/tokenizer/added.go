@@ -55,15 +55,16 @@ func newTokenFinder(list []addedToken) tokenFinder {
 type found struct {
 	id         int32
 	start, end int
+	textEnd    int // without that whitespace: the next token is looked for from here
 }
 
-// next returns the first token at or behind from, which is where the one before it ended. Special
-// tokens are passed over unless parseSpecial is set.
-func (f *tokenFinder) next(s string, from int, parseSpecial bool) (found, bool) {
+// next returns the first token behind the one before, which may reach into whitespace that the
+// one before has taken. Special tokens are passed over unless parseSpecial is set.
+func (f *tokenFinder) next(s string, before found, parseSpecial bool) (found, bool) {
 	if len(f.tokens) == 0 || !parseSpecial && !f.anyRegular {
 		return found{}, false
 	}
-	for at := f.candidate(s, from); at >= 0; {
+	for at := f.candidate(s, before.textEnd); at >= 0; {
 		t := f.longest(s[at:])
 		if t == nil {
 			at = f.candidate(s, at+1)
@@ -74,8 +75,8 @@ func (f *tokenFinder) next(s string, from int, parseSpecial bool) (found, bool) 
 			at = f.candidate(s, end)
 			continue
 		}
-		hit := found{t.id, at, end}
-		if t.lstrip {
+		hit := found{id: t.id, start: at, end: end, textEnd: end}
+		if from := before.end; t.lstrip && at > from {
 			hit.start = from + len(strings.TrimRightFunc(s[from:at], unicode.IsSpace))
 		}
 		if t.rstrip {
@@ -143,31 +144,32 @@ func insideWord(s string, start, end int) bool {
 // text encodes a whole text: between the added tokens that it holds, what lies there is
 // normalised, searched once more, and cut into words.
 func (e *encoder) text(s string) {
-	for at := 0; at < len(s); {
+	for at := (found{}); ; {
 		hit, ok := e.t.added.raw.next(s, at, e.parseSpecial)
 		if !ok {
-			hit = found{start: len(s), end: len(s)}
+			e.segment(s[at.end:], at.end == 0)
+			return
 		}
-		if at < hit.start {
-			e.segment(s[at:hit.start], at == 0)
+		if at.end < hit.start {
+			e.segment(s[at.end:hit.start], at.end == 0)
 		}
-		if ok {
-			e.dst = append(e.dst, hit.id)
-		}
-		at = hit.end
+		e.dst = append(e.dst, hit.id)
+		at = hit
 	}
 }
 
 func (e *encoder) segment(s string, first bool) {
 	s = e.normalize(s)
-	for at := 0; at < len(s); {
+	for at := (found{}); ; {
 		hit, ok := e.t.added.normalized.next(s, at, e.parseSpecial)
 		if !ok {
-			e.run(0, s[at:], first && at == 0)
+			e.run(0, s[at.end:], first && at.end == 0)
 			return
 		}
-		e.run(0, s[at:hit.start], first && at == 0)
+		if at.end < hit.start {
+			e.run(0, s[at.end:hit.start], first && at.end == 0)
+		}
 		e.dst = append(e.dst, hit.id)
-		at = hit.end
+		at = hit
 	}
 }

@@ -23,7 +23,7 @@ func (e *encoder) normalize(s string) string {
 	return s
 }
 
-// unicodeForm is NFC, NFD, NFKC or NFKD.
+// unicodeForm is NFC, NFD, NFKC or NFKD, by Unicode 9.
 type unicodeForm norm.Form
 
 func (f unicodeForm) apply(buf []byte, s string) (string, []byte) {
@@ -31,7 +31,21 @@ func (f unicodeForm) apply(buf []byte, s string) (string, []byte) {
 	if form.QuickSpanString(s) == len(s) {
 		return s, buf
 	}
-	buf = form.AppendString(buf, s)
+	for len(s) > 0 {
+		i := strings.IndexFunc(s, isPlainIn9().has)
+		if i < 0 {
+			i = len(s)
+		}
+		if len(buf) == 0 {
+			buf = form.AppendString(buf, s[:i])
+		} else {
+			buf = append(buf, form.String(s[:i])...) // AppendString would look back
+		}
+		if s = s[i:]; len(s) > 0 {
+			n := runeLen(s)
+			buf, s = append(buf, s[:n]...), s[n:]
+		}
+	}
 	return view(buf), buf
 }
 
@@ -86,7 +100,7 @@ func (lowercase) apply(buf []byte, s string) (string, []byte) {
 		if r == '\u0130' {
 			buf = append(buf, "i\u0307"...)
 		} else {
-			buf = utf8.AppendRune(buf, unicode.ToLower(r))
+			buf = utf8.AppendRune(buf, toLower17(r))
 		}
 	}
 	return view(buf), buf

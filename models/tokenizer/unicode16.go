@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -38,7 +39,35 @@ const (
 		"11b00-11b09 11be1 11c41-11c45 11c70-11c71 11ef7-11ef8 11f43-11f4f 11fff 12ff1-12ff2 " +
 		"16d6d-16d6f 16e97-16e9a 16fe2 1e5ff 1e95e-1e95f"
 	onlyPunctuation8 = "166d 111c9"
+
+	// The reference normalises by Unicode 9. These are the characters with a normalisation property
+	// that have come since; it leaves them and what stands on either side alone.
+	plainIn9 = "7fd 898-89f 8ca-8d3 9fe c3c d3b-d3c eba 1715 1abf-1ace 1df6-1dfa 32ff " +
+		"a7f2-a7f4 a82c ab69 10781-10785 10787-107b0 107b2-107ba 10d24-10d27 10eab-10eac " +
+		"10efd-10eff 10f46-10f50 10f82-10f85 11070 1133b 1145e 11839-1183a 11930 11938 " +
+		"1193d-1193e 11943 119e0 11a34 11a47 11a99 11d42 11d44-11d45 11d97 11f41-11f42 " +
+		"16ff0-16ff1 1e030-1e06d 1e08f 1e130-1e136 1e2ae 1e2ec-1e2ef 1e4ec-1e4ef 1f16c " +
+		"1fbf0-1fbf9"
 )
+
+var isPlainIn9 = sync.OnceValue(func() *runeSet { return newRuneSet(parseRanges(plainIn9)) })
+
+// toLower17 maps r as Unicode 17 does.
+func toLower17(r rune) rune {
+	switch {
+	case r == 0xA7CB:
+		return 0x264
+	case r == 0xA7DC:
+		return 0x19B
+	case r == 0x1C89, r == 0xA7CC, r == 0xA7CE, r == 0xA7D2, r == 0xA7D4, r == 0xA7DA:
+		return r + 1
+	case r >= 0x10D50 && r <= 0x10D65:
+		return r + 0x20
+	case r >= 0x16EA0 && r <= 0x16EB8:
+		return r + 0x1B
+	}
+	return unicode.ToLower(r)
+}
 
 func parseRanges(s string) []runeRange {
 	var list []runeRange
