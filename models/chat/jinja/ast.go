@@ -140,7 +140,7 @@ type (
 	}
 	callStmt struct {
 		def  *macroDef // the block, as the macro "caller"
-		call *callExpr
+		call *callExpr // nil: call the block itself
 		line int
 	}
 	jumpStmt struct{ sig signal }

@@ -192,7 +192,13 @@ func (s *macroStmt) exec(in *interp) (signal, error) {
 func (s *callStmt) exec(in *interp) (signal, error) {
 	in.line = s.line
 	caller := &macro{def: s.def, frame: in.frame}
-	v, err := in.evalCall(s.call, caller)
+	var v Value
+	var err error
+	if s.call == nil {
+		v, err = in.callMacro(caller, args{})
+	} else {
+		v, err = in.evalCall(s.call, caller)
+	}
 	if err != nil {
 		return goOn, err
 	}

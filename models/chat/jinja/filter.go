@@ -50,6 +50,9 @@ func filterAttr(in *interp, v Value, a args) (Value, error) {
 	if !ok {
 		return nil, typeErrorf("attr: name must be a string")
 	}
+	if u, ok := v.(*Undefined); ok {
+		return nil, u.err()
+	}
 	if got, ok := pythonAttr(v, name); ok {
 		return got, nil
 	}

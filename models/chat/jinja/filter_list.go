@@ -174,7 +174,8 @@ func filterJoin(in *interp, v Value, a args) (Value, error) {
 			b.WriteString(sep)
 		}
 		b.WriteString(text)
-		if err := in.grow(len(sep) + len(text)); err != nil {
+		// Twice: the buffer grows by copying.
+		if err := in.grow(2 * (len(sep) + len(text))); err != nil {
 			return nil, err
 		}
 	}

@@ -203,25 +203,29 @@ func filterTruncate(in *interp, v Value, a args) (Value, error) {
 	if err := a.bind("truncate", p[:], "length", "killwords", "end", "leeway"); err != nil {
 		return nil, err
 	}
-	text, ok := asString(v)
 	end, okEnd := asString(p[2])
 	length, okLen := indexOf(p[0])
 	leeway, okLeeway := int64(5), true
 	if p[3] != (None{}) {
 		leeway, okLeeway = indexOf(p[3])
 	}
-	if !ok || !okEnd || !okLen || !okLeeway {
-		return nil, typeErrorf("truncate: expected a string, a length, a string and a length")
+	if !okEnd || !okLen || !okLeeway {
+		return nil, typeErrorf("truncate: expected a length, a string and a length")
 	}
 	tail := int64(utf8.RuneCountInString(end))
 	if length < tail || leeway < 0 {
 		return nil, valueErrorf("truncate: length %d is less than that of the end, or leeway is negative", length)
 	}
+	n, err := in.length(v)
+	if err != nil || int64(n) <= min(length, 1<<40)+min(leeway, 1<<40) {
+		return v, err
+	}
+	text, ok := asString(v)
+	if !ok {
+		return nil, typeErrorf("truncate: expected a string, not %s", typeName(v))
+	}
 	if err := in.grow(len(text) + len(end)); err != nil {
 		return nil, err
-	}
-	if int64(utf8.RuneCountInString(text)) <= min(length, 1<<40)+min(leeway, 1<<40) {
-		return v, nil
 	}
 	kept := text[:runeOffset(text, int(length-tail))]
 	if !truth(p[1]) {

@@ -173,6 +173,9 @@ func matchEnd(src string, i int, delim string, trim bool) int {
 }
 
 func (l *lexer) raw() error {
+	if l.pos == len(l.src) {
+		return nil
+	}
 	for i := l.pos; ; i += 2 {
 		j := strings.Index(l.src[i:], "{%")
 		if j < 0 {
@@ -189,6 +192,9 @@ func (l *lexer) raw() error {
 }
 
 func (l *lexer) comment() error {
+	if l.pos == len(l.src) { // Jinja2 looks for the end from the first character on
+		return nil
+	}
 	i := strings.Index(l.src[l.pos:], "#}")
 	if i < 0 {
 		return l.fail("Missing end of comment tag")

@@ -89,7 +89,7 @@ func (in *interp) joinMethod(sep string, a args) (Value, error) {
 		if !ok {
 			return nil, typeErrorf("sequence item %d: expected str instance, %s found", i, typeName(item))
 		}
-		if err := in.grow(len(sep) + len(text)); err != nil {
+		if err := in.grow(2 * (len(sep) + len(text))); err != nil {
 			return nil, err
 		}
 		if i > 0 {

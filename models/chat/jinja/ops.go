@@ -102,8 +102,8 @@ func (in *interp) repeat(a, b Value) (v Value, done bool, err error) {
 		return nil, false, nil
 	}
 	n, ok := indexOf(b)
-	if big, isBig := b.(*big.Int); isBig {
-		n, ok = int64(big.Sign())<<62, true
+	if _, isBig := b.(*big.Int); isBig {
+		return nil, true, valueErrorf("cannot fit 'int' into an index-sized integer")
 	}
 	if !ok {
 		return nil, true, typeErrorf("can't multiply sequence by non-int of type '%s'", typeName(b))

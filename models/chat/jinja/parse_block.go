@@ -308,11 +308,11 @@ func (p *parser) with(line int) (stmt, error) {
 	return s, p.endTag()
 }
 
-// generation marks what the assistant says; when rendering, it is only a scope.
+// generation marks what the assistant says; when rendering it is a call of its body.
 func (p *parser) generation(line int) (stmt, error) {
-	s := &withStmt{scope: newScope(p.scope), line: line}
-	err := p.within(s.scope, func() (err error) {
-		s.body, _, err = p.block("endgeneration")
+	s := &callStmt{def: p.newMacro("caller", line), line: line}
+	err := p.within(s.def.scope, func() (err error) {
+		s.def.body, _, err = p.block("endgeneration")
 		return err
 	})
 	if err != nil {

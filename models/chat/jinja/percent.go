@@ -27,11 +27,22 @@ func (in *interp) percent(format string, operand Value, safe bool) (string, erro
 			return "", err
 		}
 	}
-	_, isDict := operand.(*Dict)
-	if p.next < len(p.args) && !p.keyed && !isDict {
+	if p.next < len(p.args) && !p.keyed && !mayHaveSpare(operand) {
 		return "", typeErrorf("not all arguments converted during string formatting")
 	}
 	return p.b.String(), nil
+}
+
+// mayHaveSpare names the operands whose elements need not all be used: what Python can subscript,
+// less str and tuple.
+func mayHaveSpare(operand Value) bool {
+	switch v := operand.(type) {
+	case *Dict, *span, *Undefined:
+		return true
+	case *List:
+		return !v.tuple
+	}
+	return false
 }
 
 type percentState struct {

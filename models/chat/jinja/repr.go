@@ -63,7 +63,7 @@ func (in *interp) appendRepr(b []byte, v Value, depth int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b, in.grow(len(b) - start + 1)
+	return b, in.grow(2 * (len(b) - start + 1)) // twice: the buffer grows by copying
 }
 
 func pyBool(v bool) string {
@@ -78,6 +78,10 @@ func (in *interp) appendList(b []byte, l *List, depth int) ([]byte, error) {
 	if l.tuple {
 		opening, closing = '(', ')'
 	}
+	// Brackets and commas, four times over: most of a list of lists is copied while the buffer grows.
+	if err := in.grow(8 + 8*len(l.items)); err != nil {
+		return nil, err
+	}
 	b = append(b, opening)
 	for i, item := range l.items {
 		if i > 0 {
@@ -91,10 +95,13 @@ func (in *interp) appendList(b []byte, l *List, depth int) ([]byte, error) {
 	if l.tuple && len(l.items) == 1 {
 		b = append(b, ',')
 	}
-	return append(b, closing), in.grow(2)
+	return append(b, closing), nil
 }
 
 func (in *interp) appendDict(b []byte, d *Dict, depth int) ([]byte, error) {
+	if err := in.grow(8 + 16*len(d.entries)); err != nil {
+		return nil, err
+	}
 	b = append(b, '{')
 	for i := range d.entries {
 		if i > 0 {
@@ -109,7 +116,7 @@ func (in *interp) appendDict(b []byte, d *Dict, depth int) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return append(b, '}'), in.grow(2)
+	return append(b, '}'), nil
 }
 
 func (in *interp) appendObject(b []byte, v Value, depth int) ([]byte, error) {
