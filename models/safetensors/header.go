@@ -1,0 +1,167 @@
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+
+	"basalt/runtime"
+)
+
+const (
+	maxHeader = 100 << 20 // bytes, the format's own limit
+	maxDims   = 8
+)
+
+// entry is one tensor as the header describes it.
+type entry struct {
+	name    string
+	DType   string   `json:"dtype"`
+	Shape   []uint64 `json:"shape"`
+	Offsets []uint64 `json:"data_offsets"`
+}
+
+// parseHeader splits a file into its tensors and its data.
+func parseHeader(data []byte) ([]entry, []byte, error) {
+	if len(data) < 8 {
+		return nil, nil, fmt.Errorf("it has %d bytes, too few for a safetensors file", len(data))
+	}
+	n := binary.LittleEndian.Uint64(data)
+	if n > maxHeader || n > uint64(len(data)-8) {
+		return nil, nil, fmt.Errorf("its header claims %d bytes; the file has %d and the limit is %d",
+			n, len(data)-8, maxHeader)
+	}
+	entries, err := parseJSON(data[8 : 8+n])
+	if err != nil {
+		return nil, nil, fmt.Errorf("its header is broken: %w", err)
+	}
+	body := data[8+n:]
+	return entries, body, checkLayout(entries, uint64(len(body)))
+}
+
+// parseJSON reads the header's object token by token, so that a repeated name is noticed.
+func parseJSON(header []byte) ([]entry, error) {
+	dec := json.NewDecoder(bytes.NewReader(header))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("it is no JSON object")
+	}
+	var entries []entry
+	seen := make(map[string]bool)
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := t.(string)
+		if seen[name] {
+			return nil, fmt.Errorf("%q appears twice", name)
+		}
+		seen[name] = true
+		if name == "__metadata__" {
+			var ignored map[string]string
+			if err := dec.Decode(&ignored); err != nil {
+				return nil, fmt.Errorf("__metadata__: %w", err)
+			}
+			continue
+		}
+		e := entry{name: name}
+		if err := dec.Decode(&e); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", name, err)
+		}
+		entries = append(entries, e)
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the JSON object")
+	}
+	return entries, nil
+}
+
+// checkLayout proves that the tensors cover the data exactly once.
+func checkLayout(entries []entry, size uint64) error {
+	slices.SortFunc(entries, func(a, b entry) int {
+		if len(a.Offsets) != 2 || len(b.Offsets) != 2 {
+			return 0
+		}
+		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), cmp.Compare(a.Offsets[1],
+			b.Offsets[1]))
+	})
+	at := uint64(0)
+	for _, e := range entries {
+		if err := e.check(at, size); err != nil {
+			return fmt.Errorf("tensor %q: %w", e.name, err)
+		}
+		at = e.Offsets[1]
+	}
+	if at != size {
+		return fmt.Errorf("its tensors end at byte %d of the data, the file at %d: "+
+			"the file is truncated or corrupt", at, size)
+	}
+	return nil
+}
+
+func (e *entry) check(at, size uint64) error {
+	width, ok := dtypeBytes(e.DType)
+	switch {
+	case !ok:
+		return fmt.Errorf("unknown dtype %q", e.DType)
+	case len(e.Shape) > maxDims:
+		return fmt.Errorf("it has %d dimensions; the limit is %d", len(e.Shape), maxDims)
+	case len(e.Offsets) != 2:
+		return fmt.Errorf("data_offsets has %d numbers, not 2", len(e.Offsets))
+	case e.Offsets[0] != at:
+		return fmt.Errorf("it begins at byte %d of the data, where %d is next: a gap or an overlap",
+			e.Offsets[0], at)
+	case e.Offsets[1] < at || e.Offsets[1] > size:
+		return fmt.Errorf("it ends at byte %d of %d: the file is truncated or corrupt",
+			e.Offsets[1], size)
+	}
+	n := width
+	for _, d := range e.Shape {
+		high, low := bits.Mul64(n, d)
+		if high != 0 {
+			return fmt.Errorf("its shape %v is absurd", e.Shape)
+		}
+		n = low
+	}
+	if got := e.Offsets[1] - at; n != got {
+		return fmt.Errorf("shape %v of %s needs %d bytes, it has %d", e.Shape, e.DType, n, got)
+	}
+	return nil
+}
+
+// dtypeBytes is the width of every dtype that the format knows.
+func dtypeBytes(name string) (uint64, bool) {
+	switch name {
+	case "BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0":
+		return 1, true
+	case "I16", "U16", "F16", "BF16":
+		return 2, true
+	case "I32", "U32", "F32":
+		return 4, true
+	case "I64", "U64", "F64":
+		return 8, true
+	}
+	return 0, false
+}
+
+// dtypeOf gives the dtypes that Basalt computes with.
+func dtypeOf(name string) (runtime.DType, bool) {
+	switch name {
+	case "F32":
+		return runtime.F32, true
+	case "F16":
+		return runtime.F16, true
+	case "BF16":
+		return runtime.BF16, true
+	}
+	return 0, false
+}
