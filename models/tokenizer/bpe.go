@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 const (
-	noRank    = math.MaxUint32
-	shortWord = 32 // symbols; above it a heap finds the next merge
+	noRank    = math.MaxUint32 // greater than every rank
+	shortWord = 32             // symbols; above it a heap finds the next merge
 )
 
 // bpe encodes words. A word begins as one symbol per byte or character; then of all adjacent pairs
@@ -108,6 +109,7 @@ func (m *bpe) whole(e *encoder, word string) (int32, bool) {
 func (m *bpe) split(dst []symbol, word string) []symbol {
 	switch {
 	case m.byteLevel:
+		dst = slices.Grow(dst, len(word))
 		for i := range len(word) {
 			if id := m.byteID[word[i]]; id >= 0 {
 				dst = append(dst, symbol{id: id, start: int32(i)})
@@ -269,68 +271,93 @@ func runeLen(s string) int {
 
 // pairTable maps pairs of ids to the rank and the result of their merge.
 type pairTable struct {
-	slots []pairSlot // open addressing, a power of two, at most half full
+	slots []pairSlot // open addressing, a power of two, at most three quarters full
 	seed  uint64
 }
 
 type pairSlot struct {
-	key  uint64 // left<<32 | right; freePair = free
+	key  uint64 // left<<32 | right, plus 1; 0 = free
 	rank uint32
 	into int32
 }
 
-const freePair = math.MaxUint64
-
 func newPairTable(n int) pairTable {
 	size := 16
-	for size < 2*n {
+	for size < n+n/3+1 {
 		size *= 2
 	}
-	t := pairTable{slots: make([]pairSlot, size), seed: rand.Uint64()}
-	for i := range t.slots {
-		t.slots[i].key = freePair
-	}
-	return t
+	return pairTable{slots: make([]pairSlot, size), seed: rand.Uint64()}
 }
+
+func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) + 1 }
 
 func (t *pairTable) slot(key uint64) *pairSlot {
 	h := (key ^ t.seed) * 0x9E3779B97F4A7C15
 	h = (h ^ h>>32) * 0xD6E8FEB86659FD93
 	mask := uint64(len(t.slots) - 1)
 	for at := h >> 32 & mask; ; at = (at + 1) & mask {
-		if s := &t.slots[at]; s.key == key || s.key == freePair {
+		if s := &t.slots[at]; s.key == key || s.key == 0 {
 			return s
 		}
 	}
 }
 
 func (t *pairTable) get(left, right int32) (rank uint32, into int32) {
-	key := uint64(uint32(left))<<32 | uint64(uint32(right))
+	key := pairKey(left, right)
 	if s := t.slot(key); s.key == key {
 		return s.rank, s.into
 	}
 	return noRank, -1
 }
 
+// mergeList is the list of merges of a file, the first to be merged first.
+type mergeList interface {
+	len() int
+	at(i int) (left, right string, err error)
+}
+
+// joinedMerges are written "left right", as in all files whose tokens contain no space.
+type joinedMerges []string
+
+func (m joinedMerges) len() int { return len(m) }
+
+func (m joinedMerges) at(i int) (string, string, error) {
+	left, right, ok := strings.Cut(m[i], " ")
+	if !ok || left == "" || right == "" || strings.IndexByte(right, ' ') >= 0 {
+		return "", "", fmt.Errorf("merge %d, %.80q, is not two tokens and a space between", i, m[i])
+	}
+	return left, right, nil
+}
+
+// splitMerges are written as pairs.
+type splitMerges [][2]string
+
+func (m splitMerges) len() int                         { return len(m) }
+func (m splitMerges) at(i int) (string, string, error) { return m[i][0], m[i][1], nil }
+
 // setMerges ranks pairs by their order in the list. Of a pair that is listed twice the reference
 // libraries keep different ranks: the last (keepFirst false) or the first.
-func (m *bpe) setMerges(list [][2]string, keepFirst bool) error {
-	m.pairs = newPairTable(len(list))
-	joined := make([]byte, 0, 2*maxPieceLen)
-	for rank, merge := range list {
-		left, okLeft := m.vocab.model(merge[0])
-		right, okRight := m.vocab.model(merge[1])
-		joined = append(append(joined[:0], merge[0]...), merge[1]...)
+func (m *bpe) setMerges(list mergeList, keepFirst bool) error {
+	m.pairs = newPairTable(list.len())
+	var joined []byte
+	for rank := range list.len() {
+		left, right, err := list.at(rank)
+		if err != nil {
+			return err
+		}
+		l, okLeft := m.vocab.model(left)
+		r, okRight := m.vocab.model(right)
+		joined = append(append(joined[:0], left...), right...)
 		into, okInto := m.vocab.find(view(joined))
 		if !okLeft || !okRight || !okInto {
-			return fmt.Errorf("merge %d, %q with %q: the parts and the result must be tokens",
-				rank, merge[0], merge[1])
+			return fmt.Errorf("merge %d, %.80q with %.80q: the parts and the result must be tokens",
+				rank, left, right)
 		}
 		if m.vocab.flags[into]&flagModel == 0 {
 			continue // a control token: text must not yield it
 		}
-		key := uint64(uint32(left))<<32 | uint64(uint32(right))
-		if s := m.pairs.slot(key); s.key == freePair || !keepFirst {
+		key := pairKey(l, r)
+		if s := m.pairs.slot(key); s.key == 0 || !keepFirst {
 			*s = pairSlot{key: key, rank: uint32(rank), into: into}
 		}
 	}
@@ -355,16 +382,4 @@ func (m *bpe) setScores(scores []float32) error {
 		}
 	}
 	return nil
-}
-
-// splitMerge parts "left right", as merges are written where no token contains a space.
-func splitMerge(s string) ([2]string, error) {
-	if len(s) > 2*maxPieceLen+1 {
-		return [2]string{}, fmt.Errorf("merge has %d bytes, more than %d", len(s), 2*maxPieceLen+1)
-	}
-	left, right, ok := strings.Cut(s, " ")
-	if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-		return [2]string{}, fmt.Errorf("merge %q is not two tokens and a space between", s)
-	}
-	return [2]string{left, right}, nil
 }

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "slices"
+
 // A long word, up to a whole text without spaces, is merged with a linked list and a heap of
 // candidates. A candidate is rank<<32 | position, so the heap's order is the order of merging, and
 // one is stale when the symbol at its position has another rank by now.
@@ -29,6 +31,7 @@ func (m *bpe) candidates(sy []symbol, heap []uint64, word string) []uint64 {
 		sy[i].prev, sy[i].next = int32(i)-1, int32(i)+1
 	}
 	sy[len(sy)-1].next = -1
+	heap = slices.Grow(heap, 2*len(sy)) // each merge adds two candidates and takes one
 	for i := range sy {
 		m.link(sy, int32(i), sy[i].next, word)
 		if sy[i].rank != noRank {

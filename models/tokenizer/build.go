@@ -48,7 +48,7 @@ func (b *builder) normalizedContent(s string) string {
 }
 
 // bpeFromMerges completes a model whose merges are listed.
-func (b *builder) bpeFromMerges(merges [][2]string, keepFirst bool) error {
+func (b *builder) bpeFromMerges(merges mergeList, keepFirst bool) error {
 	m := &b.t.model
 	if err := m.setMerges(merges, keepFirst); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (b *builder) bpeFromMerges(merges [][2]string, keepFirst bool) error {
 	b.setMapped(true)
 	all := b.setFallbackBytes()
 	if m.byteFallback && all && !b.byteLevel {
-		m.joins = mergeJoins(&b.t.vocab, merges)
+		m.joins = mergeJoins(merges)
 	}
 	return nil
 }
@@ -122,13 +122,14 @@ func (b *builder) setFallbackBytes() bool {
 
 // mergeJoins returns where words may be cut: between characters that no merge's result has side by
 // side. Nowhere, if merges build on fallback bytes, whose spelling is not the text's.
-func mergeJoins(v *vocab, merges [][2]string) *adjacencies {
+func mergeJoins(merges mergeList) *adjacencies {
 	joins := &adjacencies{}
-	for _, m := range merges {
-		if isFallbackByte(m[0]) || isFallbackByte(m[1]) {
+	for i := range merges.len() {
+		left, right, err := merges.at(i)
+		if err != nil || isFallbackByte(left) || isFallbackByte(right) {
 			return nil
 		}
-		joins.add(m[0] + m[1])
+		joins.add(left + right)
 	}
 	return joins
 }

@@ -135,12 +135,6 @@ func (v *GGUFVocab) byteLevel() (*Tokenizer, error) {
 	if len(v.Merges) == 0 {
 		return nil, errors.New(`model "gpt2" needs tokenizer.ggml.merges`)
 	}
-	merges := make([][2]string, len(v.Merges))
-	for i, s := range v.Merges {
-		if merges[i], err = splitMerge(s); err != nil {
-			return nil, err
-		}
-	}
 	b := &builder{}
 	if err := v.load(b); err != nil {
 		return nil, err
@@ -148,7 +142,7 @@ func (v *GGUFVocab) byteLevel() (*Tokenizer, error) {
 	if err := p.apply(b); err != nil {
 		return nil, err
 	}
-	if err := b.bpeFromMerges(merges, true); err != nil {
+	if err := b.bpeFromMerges(joinedMerges(v.Merges), true); err != nil {
 		return nil, err
 	}
 	if err := b.setTexts(b.byteLevelText); err != nil {

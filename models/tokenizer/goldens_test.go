@@ -39,8 +39,8 @@ func TestGoldens(t *testing.T) {
 // TestFullGoldens does the same with whole vocabularies and 10,000 strings per family, from the
 // folder that make_goldens.py has written them to.
 func TestFullGoldens(t *testing.T) {
-	dir := os.Getenv("BASALT_TOKENIZER_GOLDENS")
-	if dir == "" {
+	dir := goldensDir()
+	if dir == "testdata" {
 		t.Skip("BASALT_TOKENIZER_GOLDENS does not name a folder of goldens")
 	}
 	for _, family := range families {
@@ -86,6 +86,14 @@ func TestRealVocabularies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// goldensDir is the folder of the goldens with whole vocabularies, or testdata.
+func goldensDir() string {
+	if dir := os.Getenv("BASALT_TOKENIZER_GOLDENS"); dir != "" {
+		return dir
+	}
+	return "testdata"
 }
 
 func digestIDs(tok *Tokenizer, texts []string, mode string) string {

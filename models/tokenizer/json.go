@@ -57,7 +57,7 @@ type jsonFile struct {
 	r        jsonReader
 	sections map[string]string // raw JSON of the top level and, by "model.", of the model
 	tokens   []jsonToken       // model.vocab
-	merges   [][2]string
+	merges   mergeList
 }
 
 type jsonToken struct {
@@ -117,37 +117,51 @@ func (f *jsonFile) readVocab() error {
 	})
 }
 
-// readMerges reads "left right" or ["left", "right"].
+// readMerges reads "left right" or ["left", "right"]; a file has either.
 func (f *jsonFile) readMerges() error {
-	return f.r.array(func() error {
-		if len(f.merges) == maxMerges {
+	if f.merges != nil {
+		return f.r.fail(errors.New("merges are there twice"))
+	}
+	var joined joinedMerges
+	var split splitMerges
+	err := f.r.array(func() (err error) {
+		if len(joined)+len(split) == maxMerges {
 			return f.r.fail(fmt.Errorf("more than %d merges", maxMerges))
 		}
-		if f.r.peek() != '[' {
-			s, err := f.r.str()
-			if err != nil {
-				return err
-			}
-			merge, err := splitMerge(s)
-			f.merges = append(f.merges, merge)
+		if f.r.peek() == '[' {
+			var m [2]string
+			m, err = f.readPair()
+			split = append(split, m)
 			return err
 		}
-		var merge [2]string
-		n := 0
-		err := f.r.array(func() error {
-			s, err := f.r.str()
-			if n < 2 {
-				merge[n] = s
-			}
-			n++
-			return err
-		})
-		if err == nil && (n != 2 || merge[0] == "" || merge[1] == "") {
-			err = f.r.fail(errors.New("a merge must have two parts"))
-		}
-		f.merges = append(f.merges, merge)
+		var m string
+		m, err = f.r.str()
+		joined = append(joined, m)
 		return err
 	})
+	if err == nil && len(joined) > 0 && len(split) > 0 {
+		err = errors.New("merges are written in two ways")
+	}
+	if f.merges = joined; len(split) > 0 {
+		f.merges = split
+	}
+	return err
+}
+
+func (f *jsonFile) readPair() (pair [2]string, err error) {
+	n := 0
+	err = f.r.array(func() error {
+		s, err := f.r.str()
+		if n < 2 {
+			pair[n] = s
+		}
+		n++
+		return err
+	})
+	if err == nil && (n != 2 || pair[0] == "" || pair[1] == "") {
+		err = f.r.fail(errors.New("a merge must have two parts"))
+	}
+	return pair, err
 }
 
 // unmarshal reads a small section; null and absent leave v as it is.
@@ -248,6 +262,9 @@ func (f *jsonFile) model(b *builder) error {
 			return fmt.Errorf("unk_token %q is not in the vocabulary", *unk)
 		}
 		m.unk = id
+	}
+	if f.merges == nil {
+		f.merges = splitMerges{}
 	}
 	return b.bpeFromMerges(f.merges, false)
 }

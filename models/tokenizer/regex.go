@@ -10,7 +10,8 @@ import (
 // of one set (\p{L}+) in one step, and allocates nothing but its stack.
 type regex struct {
 	code  []instr
-	first *runeSet // what a match can begin with; nil = anything
+	first *runeSet            // what a match can begin with; nil = anything
+	never [utf8.RuneSelf]bool // ASCII that it can't begin with
 }
 
 type opcode uint8
@@ -71,7 +72,13 @@ const (
 func (re *regex) find(e *encoder, dst []span, s string) []span {
 	m := matcher{re: re, s: s, stack: e.backtrack, budget: minBudget + budgetPerBytes*len(s)}
 	last := -1
-	for at := 0; at < len(s) && m.budget > 0; {
+	for at := 0; m.budget > 0; {
+		for at < len(s) && s[at] < utf8.RuneSelf && re.never[s[at]] {
+			at++
+		}
+		if at >= len(s) {
+			break
+		}
 		r, n := runeAt(s, at)
 		end := -1
 		if re.first == nil || re.first.has(r) {

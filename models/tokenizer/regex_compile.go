@@ -23,6 +23,9 @@ func compileRegex(pattern string) (*regex, error) {
 	re := &regex{code: c.code}
 	if first, nullable := c.firstOf(root); !nullable {
 		re.first = newRuneSet(first)
+		for c := range re.never {
+			re.never[c] = !re.first.has(rune(c))
+		}
 	}
 	return re, nil
 }

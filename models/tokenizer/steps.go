@@ -202,6 +202,12 @@ func (p runs) end(s string, at int) int {
 type trailingSpace struct{ space *runeSet }
 
 func (p trailingSpace) find(_ *encoder, dst []span, s string) []span {
+	if strings.IndexByte(s, '\n') < 0 {
+		if n := len(strings.TrimRightFunc(s, p.space.has)); n < len(s) {
+			dst = append(dst, span{n, len(s), true})
+		}
+		return dst
+	}
 	all := runs{set: p.space, max: len(s)}
 	for at := 0; at < len(s); {
 		end := all.end(s, at)
