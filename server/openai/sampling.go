@@ -1,0 +1,166 @@
+package openai
+
+import (
+	"math"
+	"strconv"
+
+	"basalt/server/api"
+)
+
+// Limits of the fields, as the error messages state them. Temperature, penalties, logit bias, n and
+// top_logprobs are OpenAI's; the others are the house's.
+const (
+	maxTemperature = 2
+	maxPenalty     = 2
+	maxRepetition  = 100
+	minRepetition  = 0.01
+	maxBias        = 100
+	maxBiasTokens  = 1024
+	maxChoices     = 128
+	maxLogprobs    = 20
+	maxStops       = 64
+	maxStopLen     = 1024
+	maxPrompts     = 128
+)
+
+// refused lists fields that would change the output in ways that are not offered. Leaving them out
+// silently would give a wrong answer, so a value other than null is an error.
+func refused() []string {
+	return []string{
+		"functions", "function_call", "audio", "web_search_options", "suffix", "prompt_logprobs",
+		"min_tokens", "bad_words", "allowed_token_ids", "guided_json", "guided_regex",
+		"guided_choice", "guided_grammar", "structured_outputs", "use_beam_search",
+		"length_penalty", "chat_template", "truncate_prompt_tokens", "prompt_embeds",
+		"continue_final_message", "best_of",
+	}
+}
+
+// readCommon reads what chat and completion requests share.
+func readCommon(o *api.Object, req *api.Request, call Call) (includeUsage bool) {
+	req.Model = readModel(o, call)
+	readSampling(o, &req.Sampling)
+	req.Stop = readStop(o)
+	req.NumChoices = o.Int("n", 1, maxChoices).Or(1)
+	req.Stream = o.Bool("stream").Or(false)
+	if v, ok := o.NotNull("stream_options"); ok {
+		if !req.Stream {
+			v.Fail("is only allowed with stream")
+		}
+		includeUsage = v.Object().Bool("include_usage").Or(false)
+	}
+	for _, name := range refused() {
+		if v, ok := o.NotNull(name); ok {
+			v.Fail("is not supported; leave it out")
+		}
+	}
+	readFormat(o)
+	return includeUsage
+}
+
+func readModel(o *api.Object, call Call) string {
+	if call.Model != "" {
+		o.String("model")
+		return call.Model
+	}
+	name := o.NeedString("model")
+	if v, ok := o.Get("model"); ok && name == "" {
+		v.Fail("must not be empty")
+	}
+	return name
+}
+
+func readSampling(o *api.Object, s *api.Sampling) {
+	s.Temperature = o.Float("temperature", 0, maxTemperature)
+	s.TopP = o.Float("top_p", 0, 1)
+	s.TopK = o.Int("top_k", -1, math.MaxInt32)
+	s.MinP = o.Float("min_p", 0, 1)
+	s.RepetitionPenalty = o.Float("repetition_penalty", minRepetition, maxRepetition)
+	s.PresencePenalty = o.Float("presence_penalty", -maxPenalty, maxPenalty)
+	s.FrequencyPenalty = o.Float("frequency_penalty", -maxPenalty, maxPenalty)
+	if v, ok := o.Get("seed"); ok {
+		s.Seed = api.Some(uint64(v.Int(math.MinInt64, math.MaxInt64)))
+	}
+	s.MaxTokens, s.MaxTokensField = o.Int("max_tokens", 1, math.MaxInt32), "max_tokens"
+	s.IgnoreEOS = o.Bool("ignore_eos").Or(false)
+	if v, ok := o.NotNull("stop_token_ids"); ok {
+		for _, id := range v.Elements() {
+			s.StopIDs = append(s.StopIDs, int32(id.Int(0, math.MaxInt32)))
+		}
+	}
+	readBias(o, s)
+}
+
+func readBias(o *api.Object, s *api.Sampling) {
+	v, ok := o.NotNull("logit_bias")
+	if !ok {
+		return
+	}
+	biases := v.Object()
+	if biases.Len() > maxBiasTokens {
+		v.Fail("has %d tokens; at most %d are allowed", biases.Len(), maxBiasTokens)
+		return
+	}
+	for name, bias := range biases.Fields() {
+		id, err := strconv.ParseInt(name, 10, 32)
+		if err != nil || id < 0 {
+			v.Fail("must be keyed by token ids")
+			return
+		}
+		s.LogitBias = append(s.LogitBias, api.LogitBias{
+			ID: int32(id), Bias: float32(bias.Float(-maxBias, maxBias)),
+		})
+	}
+}
+
+func readStop(o *api.Object) []string {
+	v, ok := o.NotNull("stop")
+	if !ok {
+		return nil
+	}
+	if v.IsString() {
+		return appendStop(nil, v)
+	}
+	if !v.IsArray() {
+		v.Fail("must be a string or an array of strings")
+		return nil
+	}
+	if n := v.Len(); n > maxStops {
+		v.Fail("has %d strings; at most %d are allowed", n, maxStops)
+		return nil
+	}
+	var stops []string
+	for _, s := range v.Elements() {
+		stops = appendStop(stops, s)
+	}
+	return stops
+}
+
+func appendStop(stops []string, v api.Value) []string {
+	s := v.Str()
+	if v.IsString() && (s == "" || len(s) > maxStopLen) {
+		v.Fail("must have 1 to %d bytes, not %d", maxStopLen, len(s))
+	}
+	return append(stops, s)
+}
+
+func readFormat(o *api.Object) {
+	v, ok := o.NotNull("response_format")
+	if !ok {
+		return
+	}
+	format := v.Object()
+	if kind := format.NeedString("type"); kind != "text" && v.Err() == nil {
+		t, _ := format.Get("type")
+		t.Fail("must be \"text\"; constrained output is not supported")
+	}
+}
+
+// finish gives the request, or the first fault that reading it found.
+func finish(o *api.Object, req *api.Request) *api.Error {
+	for name := range o.Unread() {
+		if len(req.Ignored) < 16 && len(name) <= 64 {
+			req.Ignored = append(req.Ignored, name)
+		}
+	}
+	return o.Value().Err()
+}
