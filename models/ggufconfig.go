@@ -1,0 +1,183 @@
+package models
+
+import (
+	"fmt"
+	"strings"
+
+	"basalt/models/gguf"
+	"basalt/models/tokenizer"
+	"basalt/runtime"
+)
+
+// ggufFamily finds the family behind a GGUF architecture. Llama's covers Mistral and Mixtral.
+func ggufFamily(f *gguf.File) (family, arch string, err error) {
+	arch, ok := f.String("general.architecture")
+	if !ok {
+		return "", "", fmt.Errorf("it has no general.architecture")
+	}
+	if experts, _ := f.Int("llama.expert_count"); arch == "llama" && experts > 0 {
+		return "mixtral", arch, nil
+	}
+	var known []string
+	for name, fam := range families {
+		if fam.gguf == arch {
+			return name, arch, nil
+		}
+		if fam.gguf != "" {
+			known = append(known, fam.gguf)
+		}
+	}
+	return "", "", fmt.Errorf("unknown architecture %q; known are %s", arch, strings.Join(known,
+		", "))
+}
+
+// ggufReader takes integers below "ARCH." and keeps the first complaint.
+type ggufReader struct {
+	f    *gguf.File
+	arch string
+	err  error
+}
+
+func (r *ggufReader) int(key string, fallback int) int {
+	key = r.arch + "." + key
+	n, ok := r.f.Int(key)
+	switch {
+	case !ok && fallback < 0:
+		if r.err == nil {
+			r.err = fmt.Errorf("metadata key %q is missing or no integer", key)
+		}
+		return 0
+	case !ok:
+		return fallback
+	case n < 0 || n > maxContext:
+		if r.err == nil {
+			r.err = fmt.Errorf("metadata key %q is %d", key, n)
+		}
+		return 0
+	}
+	return int(n)
+}
+
+func (r *ggufReader) float(key string, fallback float64) float64 {
+	if x, ok := r.f.Float(r.arch + "." + key); ok {
+		return x
+	}
+	return fallback
+}
+
+// ggufConfig reads the neutral description from metadata.
+func ggufConfig(f *gguf.File) (Config, error) {
+	family, arch, err := ggufFamily(f)
+	if err != nil {
+		return Config{}, err
+	}
+	r := &ggufReader{f: f, arch: arch}
+	c := Config{
+		Family: family, Hidden: r.int("embedding_length", -1), Layers: r.int("block_count", -1),
+		MaxContext: r.int("context_length", -1),
+		Eps:        float32(r.float("attention.layer_norm_rms_epsilon", 0)),
+		FFN:        r.int("feed_forward_length", 1),
+	}
+	c.Heads.Query = r.int("attention.head_count", -1)
+	c.Heads.KV = r.int("attention.head_count_kv", c.Heads.Query)
+	c.Heads.Dim = r.int("attention.key_length", c.Hidden/max(c.Heads.Query, 1))
+	if families[family].moe {
+		c.MoE = ggufMoE(r, family)
+	}
+	if r.err != nil {
+		return c, r.err
+	}
+	c.detect(f)
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	c.Windows = uniformWindows(c.Layers, r.int("attention.sliding_window", 0))
+	if err := c.ggufRoPE(r); err != nil {
+		return c, err
+	}
+	return c, r.err
+}
+
+func ggufMoE(r *ggufReader, family string) *MoE {
+	m := &MoE{
+		Experts: r.int("expert_count", -1), TopK: r.int("expert_used_count", -1), Normalise: true,
+		FFN: r.int("feed_forward_length", 0),
+	}
+	if family == "qwen3_moe" {
+		m.FFN = r.int("expert_feed_forward_length", m.FFN)
+	}
+	return m
+}
+
+// detect takes from the tensors what metadata does not say: the vocabulary, biases, a tied head.
+func (c *Config) detect(f *gguf.File) {
+	if t, ok := f.Tensor("token_embd.weight"); ok && len(t.Shape) == 2 {
+		c.Vocab = t.Shape[0]
+	} else if n, ok := f.ArrayLen("tokenizer.ggml.tokens"); ok {
+		c.Vocab = n
+	}
+	has := func(name string) bool {
+		_, ok := f.Tensor(name)
+		return ok
+	}
+	c.Tied = !has("output.weight")
+	c.QKVBias, c.OutputBias = has("blk.0.attn_q.bias"), has("blk.0.attn_output.bias")
+	c.MLPBias = has("blk.0.ffn_gate.bias")
+}
+
+func (c *Config) ggufRoPE(r *ggufReader) error {
+	s := &ropeScaling{
+		Type: "default", Theta: r.float("rope.freq_base", 10000),
+		Factor:   r.float("rope.scaling.factor", 0),
+		Partial:  float64(r.int("rope.dimension_count", c.Heads.Dim)) / float64(c.Heads.Dim),
+		Original: r.int("rope.scaling.original_context_length", 0), BetaFast: 32, BetaSlow: 1,
+		AttentionFactor: r.float("rope.scaling.attn_factor", 0), Truncate: true,
+	}
+	if kind, ok := r.f.String(r.arch + ".rope.scaling.type"); ok && kind != "none" {
+		s.Type = kind
+	}
+	if t, ok := r.f.Tensor("rope_freqs.weight"); ok && t.DType == runtime.F32 && len(t.Shape) == 1 {
+		s.Divisors = make([]float32, t.NumValues())
+		t.DType.Decode(s.Divisors, t.Data)
+	}
+	var err error
+	c.RoPE, err = s.attr(c.Heads, c.MaxContext)
+	// The converter orders the rows of Llama's query and key matrices for neighbouring pairs.
+	c.RoPE.Interleaved = r.arch == "llama"
+	return err
+}
+
+// GGUFVocab takes the tokenizer's data from metadata.
+func GGUFVocab(f *gguf.File) (tokenizer.GGUFVocab, error) {
+	var v tokenizer.GGUFVocab
+	model, ok := f.String("tokenizer.ggml.model")
+	tokens, okTokens := f.Strings("tokenizer.ggml.tokens")
+	if !ok || !okTokens {
+		return v, fmt.Errorf("the file has no tokenizer (tokenizer.ggml.model and tokenizer.ggml.tokens)")
+	}
+	v.Model, v.Tokens = model, tokens
+	v.Pre, _ = f.String("tokenizer.ggml.pre")
+	v.Scores, _ = f.Floats("tokenizer.ggml.scores")
+	v.Types, _ = f.Ints("tokenizer.ggml.token_type")
+	v.Merges, _ = f.Strings("tokenizer.ggml.merges")
+	v.BOS, v.EOS = ggufToken(f, "bos"), ggufToken(f, "eos")
+	v.UNK = ggufToken(f, "unknown")
+	v.AddBOS, v.AddEOS = ggufFlag(f, "add_bos_token"), ggufFlag(f, "add_eos_token")
+	v.AddSpacePrefix = ggufFlag(f, "add_space_prefix")
+	return v, nil
+}
+
+// ggufFlag is nil where the file does not say.
+func ggufFlag(f *gguf.File, which string) *bool {
+	if b, ok := f.Bool("tokenizer.ggml." + which); ok {
+		return &b
+	}
+	return nil
+}
+
+func ggufToken(f *gguf.File, which string) int32 {
+	if n, ok := f.Int("tokenizer.ggml." + which + "_token_id"); ok && n >= 0 && n < maxVocab {
+		return int32(n)
+	}
+	return -1
+}

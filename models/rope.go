@@ -1,0 +1,156 @@
+package models
+
+import (
+	"fmt"
+	"math"
+
+	"basalt/runtime"
+)
+
+// ropeScaling is the scaling part of a configuration; zero values are absent.
+type ropeScaling struct {
+	Type            string
+	Theta           float64
+	Partial         float64 // share of the head that is rotated
+	Factor          float64
+	Original        int // positions before scaling
+	LowFreq         float64
+	HighFreq        float64
+	AttentionFactor float64
+	MScale          float64
+	MScaleAllDim    float64
+	BetaFast        float64
+	BetaSlow        float64
+	Truncate        bool
+	Divisors        []float32 // frequencies are divided by these, from GGUF's rope_freqs
+}
+
+// attr computes the frequencies as Hugging Face's modeling_rope_utils does for the type: default,
+// linear, dynamic (NTK), llama3, yarn (arXiv:2309.00071).
+func (s *ropeScaling) attr(h runtime.Heads, maxContext int) (runtime.RoPEAttr, error) {
+	a := runtime.RoPEAttr{Heads: h, Scale: 1}
+	dim := int(float64(h.Dim) * s.Partial)
+	if dim < 2 || dim > h.Dim || dim%2 != 0 || !(s.Theta > 1) {
+		return a, fmt.Errorf("cannot rotate %d of %d numbers of a head with base %g", dim, h.Dim,
+			s.Theta)
+	}
+	a.InvFreq = make([]float64, dim/2)
+	for i := range a.InvFreq {
+		a.InvFreq[i] = math.Pow(s.Theta, -2*float64(i)/float64(dim))
+	}
+	if s.Type != "default" && !(s.Factor >= 1 && s.Factor < 1e6) {
+		return a, fmt.Errorf("rope scaling %q has the factor %g; it must be at least 1", s.Type,
+			s.Factor)
+	}
+	if s.Original == 0 {
+		s.Original = maxContext
+	}
+	return a, s.scale(&a, dim, maxContext)
+}
+
+func (s *ropeScaling) scale(a *runtime.RoPEAttr, dim, maxContext int) error {
+	switch s.Type {
+	case "default":
+		if s.Divisors != nil {
+			return s.divide(a)
+		}
+	case "linear":
+		for i := range a.InvFreq {
+			a.InvFreq[i] /= s.Factor
+		}
+	case "dynamic":
+		a.NTK = &runtime.DynamicNTK{Base: s.Theta, Factor: s.Factor, MaxPosition: maxContext}
+	case "llama3":
+		return s.llama3(a)
+	case "yarn":
+		s.yarn(a, dim)
+	default:
+		return fmt.Errorf("rope scaling %q is not supported; known are default, linear, dynamic, "+
+			"llama3 and yarn", s.Type)
+	}
+	return nil
+}
+
+func (s *ropeScaling) divide(a *runtime.RoPEAttr) error {
+	if len(s.Divisors) != len(a.InvFreq) {
+		return fmt.Errorf("rope_freqs has %d numbers, heads have %d pairs", len(s.Divisors),
+			len(a.InvFreq))
+	}
+	for i, d := range s.Divisors {
+		if !(d > 0) {
+			return fmt.Errorf("rope_freqs has the divisor %g", d)
+		}
+		a.InvFreq[i] /= float64(d)
+	}
+	return nil
+}
+
+// llama3 leaves short wavelengths, divides long ones, and blends between.
+func (s *ropeScaling) llama3(a *runtime.RoPEAttr) error {
+	if !(s.LowFreq > 0 && s.HighFreq > s.LowFreq) {
+		return fmt.Errorf("rope scaling llama3 has low_freq_factor %g and high_freq_factor %g",
+			s.LowFreq, s.HighFreq)
+	}
+	for i, f := range a.InvFreq {
+		wave := 2 * math.Pi / f
+		turns := float64(s.Original) / wave
+		switch {
+		case turns < s.LowFreq:
+			a.InvFreq[i] = f / s.Factor
+		case turns <= s.HighFreq:
+			blend := (turns - s.LowFreq) / (s.HighFreq - s.LowFreq)
+			a.InvFreq[i] = (1-blend)*f/s.Factor + blend*f
+		}
+	}
+	return nil
+}
+
+// yarn interpolates the dimensions that turn slowly, leaves the fast ones, and scales attention.
+func (s *ropeScaling) yarn(a *runtime.RoPEAttr, dim int) {
+	low, high := s.correction(s.BetaFast, dim), s.correction(s.BetaSlow, dim)
+	if s.Truncate {
+		low, high = math.Floor(low), math.Ceil(high)
+	}
+	low, high = max(low, 0), min(high, float64(dim-1))
+	if low == high {
+		high += 0.001
+	}
+	for i, f := range a.InvFreq {
+		ramp := min(max((float64(i)-low)/(high-low), 0), 1)
+		a.InvFreq[i] = f/s.Factor*ramp + f*(1-ramp)
+	}
+	a.Scale = float32(s.attention())
+}
+
+// stretch is the context that the scaling makes of the configured one.
+func (s *ropeScaling) stretch(context int) int {
+	switch s.Type {
+	case "linear", "dynamic":
+		return min(int(float64(context)*s.Factor), maxContext)
+	case "yarn":
+		return min(max(context, int(float64(s.Original)*s.Factor)), maxContext)
+	}
+	return context
+}
+
+// correction is the dimension that turns so many times within the original context.
+func (s *ropeScaling) correction(turns float64, dim int) float64 {
+	return float64(dim) * math.Log(float64(s.Original)/(turns*2*math.Pi)) / (2 * math.Log(s.Theta))
+}
+
+// attention is YaRN's factor on sine and cosine.
+func (s *ropeScaling) attention() float64 {
+	mscale := func(m float64) float64 {
+		if s.Factor <= 1 {
+			return 1
+		}
+		return 0.1*m*math.Log(s.Factor) + 1
+	}
+	switch {
+	case s.AttentionFactor > 0:
+		return s.AttentionFactor
+	case s.MScale > 0 && s.MScaleAllDim > 0:
+		return mscale(s.MScale) / mscale(s.MScaleAllDim)
+	}
+	return mscale(1)
+}
