@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -31,22 +32,117 @@ func (f unicodeForm) apply(buf []byte, s string) (string, []byte) {
 	if form.QuickSpanString(s) == len(s) {
 		return s, buf
 	}
-	for len(s) > 0 {
-		i := strings.IndexFunc(s, isPlainIn9().has)
-		if i < 0 {
-			i = len(s)
-		}
-		if len(buf) == 0 {
-			buf = form.AppendString(buf, s[:i])
-		} else {
-			buf = append(buf, form.String(s[:i])...) // AppendString would look back
-		}
-		if s = s[i:]; len(s) > 0 {
-			n := runeLen(s)
-			buf, s = append(buf, s[:n]...), s[n:]
-		}
+	if isOrdinary(s) {
+		buf = form.AppendString(buf, s)
+	} else {
+		buf = f.appendPlain(buf, s)
 	}
 	return view(buf), buf
+}
+
+// maxMarks is how many marks in a row x/text/unicode/norm surely takes: it breaks up more than 30,
+// counted after decomposition, with a joiner (the Stream-Safe Text Format), which the reference
+// does not.
+const maxMarks = 8
+
+// isOrdinary reports whether norm's tables and ways are those of the reference for s.
+func isOrdinary(s string) bool {
+	marks := 0
+	for i := 0; i < len(s); {
+		r, n := runeAt(s, i)
+		if r >= utf8.RuneSelf && isPlainIn9().has(r) {
+			return false
+		}
+		if r < 0x300 || norm.NFD.PropertiesString(s[i:i+n]).LeadCCC() == 0 {
+			marks = 0
+		} else if marks++; marks > maxMarks {
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
+// combiningClass returns the canonical combining class, by Unicode 9.
+func combiningClass(r rune) int {
+	if r < 0x300 || isPlainIn9().has(r) {
+		return 0
+	}
+	var b [utf8.UTFMax]byte
+	return int(norm.NFD.Properties(b[:utf8.EncodeRune(b[:], r)]).CCC())
+}
+
+type classedRune struct {
+	r     rune
+	class int
+}
+
+// appendPlain is the algorithm of Unicode Standard Annex 15, character by character.
+func (f unicodeForm) appendPlain(buf []byte, s string) []byte {
+	form, decompose := norm.Form(f), norm.NFD
+	if form == norm.NFKC || form == norm.NFKD {
+		decompose = norm.NFKD
+	}
+	var all []classedRune
+	for _, r := range s {
+		parts := string(r)
+		if !isPlainIn9().has(r) {
+			parts = decompose.String(parts)
+		}
+		for _, r := range parts {
+			all = append(all, classedRune{r, combiningClass(r)})
+		}
+	}
+	sortMarks(all)
+	if form == norm.NFC || form == norm.NFKC {
+		all = compose(all)
+	}
+	for _, c := range all {
+		buf = utf8.AppendRune(buf, c.r)
+	}
+	return buf
+}
+
+// sortMarks brings each run of marks into the order of their classes.
+func sortMarks(all []classedRune) {
+	for i := 0; i < len(all); i++ {
+		end := i
+		for end < len(all) && all[end].class != 0 {
+			end++
+		}
+		run := all[i:end]
+		sort.SliceStable(run, func(i, j int) bool { return run[i].class < run[j].class })
+		i = max(i, end-1)
+	}
+}
+
+// compose joins each character with the starter before it, if nothing in between blocks it.
+func compose(all []classedRune) []classedRune {
+	out := all[:0]
+	starter, last := -1, -1 // its place, and the class of what came behind it latest
+	for _, c := range all {
+		if starter >= 0 && last < c.class {
+			if joined, ok := composite(out[starter].r, c.r); ok {
+				out[starter].r = joined
+				continue
+			}
+		}
+		if last = c.class; c.class == 0 {
+			starter, last = len(out), -1
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// composite returns the primary composite of two characters.
+func composite(a, b rune) (rune, bool) {
+	if b < 0x300 || isPlainIn9().has(a) || isPlainIn9().has(b) {
+		return 0, false
+	}
+	joined := norm.NFC.String(string([]rune{a, b}))
+	r, n := utf8.DecodeRuneInString(joined)
+	return r, n == len(joined)
 }
 
 // prependText puts a text before every text that is not empty.

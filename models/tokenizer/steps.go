@@ -99,6 +99,7 @@ func (p splitStep) apply(e *encoder, k int, s string, first bool) {
 	e.stepSpans[k] = found
 	if p.behaviour != isolated {
 		found = p.cut(e, found, len(s))
+		e.stepSpans[k] = found
 		for i := range found {
 			at := found[i]
 			e.run(k+1, s[at.start:at.end], first && at.start == 0)

@@ -68,6 +68,11 @@ def added(base, *tokens):
     return out
 
 
+# Long runs of marks; characters whose composition or order has changed since Unicode 9.
+MARKED = ["a" + "\u0301\u0316" * 40 + "b", "\u0316" * 35, "q\u0344\u0301" * 20 + "\u0344" * 20, "e" + "\u0316" * 33 + "\u0301",
+          "\u1100" + "\u1161\u11a8" + "\u0301" * 32, "\U00011935\U00011930 \U00011938", "e\u08d1\u0316\u0301", "a\u1dfa\u0301",
+          "\u00e9" * 3 + "\u0327" * 31 + "\u0301", "\u0f71\u0f74\u0f73" * 12, "\ufb1d" * 3 + "\u05b4" * 32, "\u2126\u212b\u1e9b\u0323\ufb01" + "\u0323" * 9]
+
 BEHAVIORS = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
 
 

@@ -25,6 +25,7 @@ import sentencepiece
 import tokenizers
 from sentencepiece import sentencepiece_model_pb2 as sp_model
 
+import features
 import strings_of_seed as strings
 
 HERE = pathlib.Path(__file__).parent
@@ -334,8 +335,7 @@ def main():
             cut_byte_level(v, 1200)
         _, _, bases[family] = write_family(HERE, family, v, texts, True)
     (HERE / "real.json").write_text(json.dumps(real, indent=1) + "\n")
-    import features
-    short = [t[:70] for t in strings.texts(200, 3)]
+    short = [t[:70] for t in strings.texts(200, 3)] + features.MARKED
     write_gz(HERE / "features.json.gz", json.dumps(
         {"texts": short, "variants": features.make(bases, short, reference, delta)}))
 
