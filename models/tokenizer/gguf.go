@@ -180,15 +180,15 @@ func (v *GGUFVocab) scoredModel(b *builder) error {
 	m := &b.t.model
 	m.byteFallback, m.fuseUnk = true, true
 	all := b.setFallbackBytes()
-	for c, id := range m.byteID {
-		if id >= 0 && len(v.Types) > 0 && v.Types[id] != typeByte {
+	for _, id := range m.byteID {
+		if id < 0 {
+			continue
+		}
+		if len(v.Types) > 0 && v.Types[id] != typeByte {
 			return fmt.Errorf("token %d, %q, must be of type %d (byte), has %d", id,
 				b.t.vocab.pieces[id], typeByte, v.Types[id])
 		}
-		if id >= 0 {
-			b.t.vocab.flags[id] = b.t.vocab.flags[id]&^flagModel | flagByte
-		}
-		_ = c
+		b.t.vocab.flags[id] = b.t.vocab.flags[id]&^flagModel | flagByte
 	}
 	if m.unk = v.UNK; m.unk < 0 {
 		m.unk = int32(slices.Index(v.Types, typeUnknown))

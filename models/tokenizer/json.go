@@ -83,6 +83,9 @@ func (f *jsonFile) section(name string) error {
 		return f.r.fail(fmt.Errorf("%q is there twice", name))
 	}
 	raw, err := f.r.raw()
+	if err == nil && !json.Valid([]byte(raw)) {
+		err = f.r.fail(fmt.Errorf("%q is not JSON", name))
+	}
 	f.sections[name] = raw
 	return err
 }

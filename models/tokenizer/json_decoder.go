@@ -28,6 +28,9 @@ func (b *builder) decoder(raw string) error {
 			return err
 		}
 	}
+	if err := checkGrowth(p.rewrites); err != nil {
+		return err
+	}
 	b.t.decoding.perByte = true
 	return b.setTexts(p.text)
 }

@@ -11,7 +11,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-const maxComponentDepth = 8 // sequences within each other
+const (
+	maxComponentDepth = 8 // sequences within each other
+	maxComponents     = 64
+	maxGrowth         = 1 << 10 // of a text, by all its normalisers; of a token, by its decoders
+)
 
 // pattern is {"String": ...} or {"Regex": ...}.
 type pattern struct{ String, Regex *string }
@@ -61,8 +65,30 @@ func components(raw string, depth int, part func(*component) []json.RawMessage) 
 			return nil, err
 		}
 		all = append(all, list...)
+		if len(all) > maxComponents {
+			return nil, fmt.Errorf("more than %d components", maxComponents)
+		}
 	}
 	return all, nil
+}
+
+// checkGrowth guards against rewrites that multiply.
+func checkGrowth(list []normalizer) error {
+	total := 1
+	for _, n := range list {
+		switch n := n.(type) {
+		case replaceText:
+			total *= 1 + len(n.with)/len(n.old)
+		case replacePattern:
+			total *= 1 + len(n.with)
+		case prependText:
+			total *= 1 + len(n)/maxPieceLen
+		}
+		if total > maxGrowth {
+			return fmt.Errorf("its rewrites could make a text over %d times as long", maxGrowth)
+		}
+	}
+	return nil
 }
 
 func (b *builder) normalizer(raw string) error {
@@ -77,7 +103,7 @@ func (b *builder) normalizer(raw string) error {
 		}
 		b.t.norm = append(b.t.norm, n)
 	}
-	return nil
+	return checkGrowth(b.t.norm)
 }
 
 func compileNormalizer(c *component) (normalizer, error) {

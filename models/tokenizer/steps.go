@@ -29,13 +29,18 @@ func newEncoder(t *tables) *encoder {
 	return &encoder{t: t, stepBufs: make([][]byte, n), stepSpans: make([][]span, n)}
 }
 
-const maxPooled = 1 << 16 // symbols; the memory of a longer word goes back to the collector
+const maxPooled = 1 << 21 // bytes; the memory of a longer text goes back to the collector
 
+// release returns e to the pool unless it has grown large.
 func (e *encoder) release() {
-	t := e.t
 	e.dst = nil
-	if cap(e.symbols) <= maxPooled {
-		t.encoders.Put(e)
+	size := 24*cap(e.symbols) + 8*cap(e.heap) + 24*cap(e.cover) + 24*cap(e.backtrack) + cap(e.mapped) +
+		cap(e.unmapped) + cap(e.normBufs[0]) + cap(e.normBufs[1])
+	for k := range e.stepBufs {
+		size += cap(e.stepBufs[k]) + 24*cap(e.stepSpans[k])
+	}
+	if size <= maxPooled {
+		e.t.encoders.Put(e)
 	}
 }
 
