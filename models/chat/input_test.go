@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -140,6 +141,23 @@ func TestVariables(t *testing.T) {
 	f("{{ tools | tojson }}", Input{Tools: []Tool{{"f", "does", raw(`{"type":"object","properties":{"z":{},"a":{}}}`)}, {Name: "g"}}},
 		`[{"type": "function", "function": {"name": "f", "description": "does", "parameters": {"type": "object", `+
 			`"properties": {"z": {}, "a": {}}}}}, {"type": "function", "function": {"name": "g"}}]`)
+}
+
+// TestRenderConcurrently is for the race detector.
+func TestRenderConcurrently(t *testing.T) {
+	tmpl := parse(t, "{% macro m(x) %}[{{ x }}]{% endmacro %}{% for x in messages %}{{ m(x.content) }}{% endfor %}", Options{})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				got, err := tmpl.Render(Input{Messages: []Message{{Content: "a"}, {Content: "b"}}})
+				if err != nil || got != "[a][b]" {
+					t.Errorf("got %q, error %v", got, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestRenderRefuses(t *testing.T) {
