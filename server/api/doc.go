@@ -9,6 +9,6 @@
 //	            type and range and report the first fault
 //	append.go   JSON text, appended to a buffer
 //
-// It imports nothing of the house. Dialects map bytes to Request and Event to bytes; none converts to
-// another.
+// It imports nothing of the house. Dialects map bytes to Request and Event to bytes; none converts
+// to another.
 package api

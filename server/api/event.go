@@ -6,8 +6,8 @@ import "time"
 type EventKind uint8
 
 // The kinds, in the order in which a choice reports them. Deltas of text, reasoning and tools may
-// alternate; a tool's deltas lie between its ToolStart and ToolStop. End is the request's last event
-// and belongs to no choice.
+// alternate; a tool's deltas lie between its ToolStart and ToolStop. End is the request's last
+// event and belongs to no choice.
 const (
 	Start EventKind = iota
 	TextDelta
@@ -28,6 +28,7 @@ const (
 	FinishStop
 	FinishStopString
 	FinishToolUse
+	FinishBadTool // a tool call whose arguments are not JSON
 	FinishLength  // the request's token limit
 	FinishContext // the model's context is full
 )

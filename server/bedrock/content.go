@@ -73,7 +73,8 @@ func appendBlock(blocks []api.Block, v api.Value) []api.Block {
 	return blocks
 }
 
-// readCachePoint checks a cache point. It asks for nothing that the prefix cache does not do anyway.
+// readCachePoint checks a cache point. It asks for nothing that the prefix cache does not do
+// anyway.
 func readCachePoint(v api.Value) {
 	o := v.Object()
 	if o.OneOf("type", "default"); !o.Has("type") {

@@ -117,8 +117,8 @@ func readStops(v api.Value) []string {
 	return stops
 }
 
-// readExtras reads the fields that models add to Converse: the house's samplers and variables of the
-// chat template.
+// readExtras reads the fields that models add to Converse: the house's samplers and variables of
+// the chat template.
 func readExtras(o *api.Object, req *api.Request) {
 	v, ok := o.Get("additionalModelRequestFields")
 	if !ok {

@@ -136,6 +136,8 @@ func stopReason(r api.FinishReason) string {
 		return "stop_sequence"
 	case api.FinishToolUse:
 		return "tool_use"
+	case api.FinishBadTool:
+		return "malformed_tool_use"
 	case api.FinishLength:
 		return "max_tokens"
 	case api.FinishContext:

@@ -8,9 +8,9 @@ import (
 // StreamContentType is the media type of event streams.
 const StreamContentType = "application/vnd.amazon.eventstream"
 
-// A frame is: total length, length of the headers, CRC-32 of those 8 bytes, headers, payload, CRC-32
-// of all before it; numbers are big-endian. A header is the length of its name in a byte, the name,
-// the type (7: a string), the length of the value in two bytes, the value.
+// A frame is: total length, length of the headers, CRC-32 of those 8 bytes, headers, payload,
+// CRC-32 of all before it; numbers are big-endian. A header is the length of its name in a byte,
+// the name, the type (7: a string), the length of the value in two bytes, the value.
 const (
 	preludeLen = 12
 	trailerLen = 4
@@ -41,8 +41,8 @@ func makeHeaders(pairs ...string) headers {
 	return h
 }
 
-// begin appends a frame up to its payload. The payload is appended next, then end is called with the
-// length that dst had before begin.
+// begin appends a frame up to its payload. The payload is appended next, then end is called with
+// the length that dst had before begin.
 func (h headers) begin(dst []byte) []byte {
 	var prelude [preludeLen]byte
 	binary.BigEndian.PutUint32(prelude[4:], uint32(len(h)))

@@ -11,7 +11,8 @@ type Family struct {
 }
 
 // DecodeInvoke reads the body of InvokeModel and InvokeModelWithResponseStream by the first family
-// that it fits. The families' codecs write bare JSON documents; a stream's become chunk frames here.
+// that it fits. The families' codecs write bare JSON documents; a stream's become chunk frames
+// here.
 func DecodeInvoke(body []byte, call Call, families []Family) (*api.Request, api.Codec, *api.Error) {
 	root, err := api.ParseJSON(body)
 	if err != nil {

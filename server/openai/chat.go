@@ -37,7 +37,7 @@ func DecodeChat(body []byte, call Call) (*api.Request, *Chat, *api.Error) {
 }
 
 func readChatLogprobs(o *api.Object, s *api.Sampling) {
-	wanted := o.Bool("logprobs").Or(false)
+	wanted := readBool(o, "logprobs")
 	top := o.Int("top_logprobs", 0, maxLogprobs)
 	if top.Set && top.Value > 0 && !wanted {
 		v, _ := o.Get("top_logprobs")

@@ -23,7 +23,8 @@ func DecodeCompletion(body []byte, call Call) (*api.Request, *Completion, *api.E
 		v.Fail("is not supported; leave it out")
 	}
 	if n := len(req.Prompts) * req.NumChoices; n > maxChoices {
-		o.Value().Fail("asks for %d choices (prompts times n); at most %d are allowed", n, maxChoices)
+		o.Value().Fail("asks for %d choices (prompts times n); at most %d are allowed", n,
+			maxChoices)
 	}
 	req.Sampling.Logprobs = o.Int("logprobs", 0, maxLogprobs)
 	if !req.Sampling.MaxTokens.Set {

@@ -161,7 +161,7 @@ func readTools(o *api.Object, req *api.Request) {
 			req.Tools = append(req.Tools, readTool(t))
 		}
 	}
-	o.Bool("parallel_tool_calls")
+	readBool(o, "parallel_tool_calls")
 	readToolChoice(o, req)
 }
 
@@ -210,7 +210,8 @@ func readToolChoice(o *api.Object, req *api.Request) {
 		c := v.Object()
 		c.OneOf("type", "function")
 		if fn, ok := c.Need("function"); ok {
-			req.ToolChoice = api.ToolChoice{Mode: api.ToolNamed, Name: fn.Object().NeedString("name")}
+			req.ToolChoice = api.ToolChoice{Mode: api.ToolNamed,
+				Name: fn.Object().NeedString("name")}
 		}
 		if !knownTool(req.Tools, req.ToolChoice.Name) {
 			v.Fail("names a function that is not in tools")

@@ -41,12 +41,12 @@ func readCommon(o *api.Object, req *api.Request, call Call) (includeUsage bool) 
 	readSampling(o, &req.Sampling)
 	req.Stop = readStop(o)
 	req.NumChoices = o.Int("n", 1, maxChoices).Or(1)
-	req.Stream = o.Bool("stream").Or(false)
+	req.Stream = readBool(o, "stream")
 	if v, ok := o.NotNull("stream_options"); ok {
 		if !req.Stream {
 			v.Fail("is only allowed with stream")
 		}
-		includeUsage = v.Object().Bool("include_usage").Or(false)
+		includeUsage = readBool(v.Object(), "include_usage")
 	}
 	for _, name := range refused() {
 		if v, ok := o.NotNull(name); ok {
@@ -81,7 +81,7 @@ func readSampling(o *api.Object, s *api.Sampling) {
 		s.Seed = api.Some(uint64(v.Int(math.MinInt64, math.MaxInt64)))
 	}
 	s.MaxTokens, s.MaxTokensField = o.Int("max_tokens", 1, math.MaxInt32), "max_tokens"
-	s.IgnoreEOS = o.Bool("ignore_eos").Or(false)
+	s.IgnoreEOS = readBool(o, "ignore_eos")
 	if v, ok := o.NotNull("stop_token_ids"); ok {
 		for _, id := range v.Elements() {
 			s.StopIDs = append(s.StopIDs, int32(id.Int(0, math.MaxInt32)))
@@ -110,6 +110,12 @@ func readBias(o *api.Object, s *api.Sampling) {
 			ID: int32(id), Bias: float32(bias.Float(-maxBias, maxBias)),
 		})
 	}
+}
+
+// readBool reads a switch; null is off, as in OpenAI's schema.
+func readBool(o *api.Object, name string) bool {
+	v, ok := o.NotNull(name)
+	return ok && v.Bool()
 }
 
 func readStop(o *api.Object) []string {

@@ -47,7 +47,7 @@ func finishReason(r api.FinishReason) string {
 	switch r {
 	case api.FinishLength, api.FinishContext:
 		return `"length"`
-	case api.FinishToolUse:
+	case api.FinishToolUse, api.FinishBadTool:
 		return `"tool_calls"`
 	case api.FinishStop, api.FinishStopString:
 		return `"stop"`

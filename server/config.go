@@ -1,0 +1,112 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"basalt/batcher"
+	"basalt/models/chat"
+	"basalt/models/tokenizer"
+	"basalt/runtime"
+)
+
+// Config is all that a Server depends on.
+type Config struct {
+	Models []Model
+	Auth   AuthMode
+	Keys   *Keys // for AuthKeys
+	// Origins are the web origins whose pages may call without authentication, such as
+	// "http://localhost:3000". None by default.
+	Origins []string
+	// TrustHost lets requests without authentication name any Host on a loopback address.
+	TrustHost bool
+	Limits    Limits
+	// DrainTimeout is how long streams may go on after Shutdown, 30 s when 0.
+	DrainTimeout time.Duration
+	Logger       *zap.Logger // nil: no log
+	Version      string
+}
+
+// Model is one served model and the loop that runs it.
+type Model struct {
+	ID        string
+	Aliases   []string
+	Tokenizer *tokenizer.Tokenizer
+	Template  *chat.Template // nil: no chat
+	Loop      *batcher.Loop
+	EOS       []int32 // ids that end an answer
+	// Defaults is what requests take for what they leave out, from generation_config.json.
+	Defaults   Defaults
+	MaxContext int // tokens of prompt and answer together
+	Device     runtime.DeviceInfo
+	Created    time.Time
+}
+
+// Defaults are a model's own sampling parameters. The zero value of a field leaves the sampler's.
+type Defaults struct {
+	Temperature       *float32
+	TopP              *float32
+	TopK              int
+	MinP              float32
+	RepetitionPenalty float32
+}
+
+// Limits bound what clients may take. A zero takes the default that the comment names.
+type Limits struct {
+	MaxConns    int           // open connections, 4096
+	MaxInFlight int           // requests being answered at once, 2048
+	MaxBody     int           // bytes, 25,000,000: the contract of bedrock-runtime
+	MaxHeader   int           // bytes, 32 KiB: session tokens alone may have 8
+	ReadTime    time.Duration // to send a request, more for large bodies; 10 s
+	IdleTime    time.Duration // between requests of a connection, 75 s
+	StallTime   time.Duration // for a client to take what was written, 10 s
+}
+
+// requestSlack is what a request may have beside its header and MaxBody bytes: chunk sizes, and the
+// base64 and quotes that JSON puts around a body of that size.
+const requestSlack = 1 << 20
+
+func (l Limits) withDefaults() Limits {
+	set := func(p *int, def int) {
+		if *p == 0 {
+			*p = def
+		}
+	}
+	wait := func(p *time.Duration, def time.Duration) {
+		if *p == 0 {
+			*p = def
+		}
+	}
+	set(&l.MaxConns, 4096)
+	set(&l.MaxInFlight, 2048)
+	set(&l.MaxBody, 25_000_000)
+	set(&l.MaxHeader, 32<<10)
+	wait(&l.ReadTime, 10*time.Second)
+	wait(&l.IdleTime, 75*time.Second)
+	wait(&l.StallTime, 10*time.Second)
+	return l
+}
+
+func (c *Config) check() error {
+	if c.Auth == AuthKeys && (c.Keys == nil || c.Keys.Len() == 0) {
+		return errors.New("authentication by keys needs at least one key")
+	}
+	seen := map[string]bool{}
+	for i := range c.Models {
+		m := &c.Models[i]
+		if m.Tokenizer == nil || m.Loop == nil || m.MaxContext < 1 || m.ID == "" {
+			return fmt.Errorf("model %q needs an id, a tokenizer, a loop and a context length",
+				m.ID)
+		}
+		for _, id := range append([]string{m.ID}, m.Aliases...) {
+			if seen[id] {
+				return fmt.Errorf("two models are served as %q; give one another name", id)
+			}
+			seen[id] = true
+		}
+	}
+	return nil
+}

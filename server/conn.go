@@ -1,0 +1,152 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Why a request is cancelled, beside the caller's own reasons.
+var (
+	errClientGone = errors.New("the client is gone")
+	errDrained    = errors.New("the server is shutting down and its drain time is over")
+)
+
+// errRequestTooLong ends a request that sends more bytes than any allowed one has.
+var errRequestTooLong = errors.New("the request has more bytes than allowed")
+
+// minBodyRate extends the time to read a request by what has arrived: a large body on a slow line
+// is served, a trickle is not.
+const minBodyRate = 128 << 10 // bytes per second
+
+// conn is a client's connection. One goroutine at a time reads and writes it: fasthttp's worker.
+// The watcher's goroutine only marks it.
+type conn struct {
+	net.Conn
+	ln       *listener
+	id       uint64
+	gone     atomic.Bool
+	cancel   atomic.Pointer[context.CancelCauseFunc] // of the request that is being served
+	maxBytes int64                                   // of one request
+
+	// Of the request that is being read: its first bytes, what was read, until when.
+	head     [512]byte
+	numHead  int
+	numRead  int64
+	answered bool // the next byte read begins another request
+	deadline time.Time
+	credit   int // bytes read that have not extended the deadline yet
+
+	linger    bool // a refused client may still be sending: let it read the answer
+	closeOnce sync.Once
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.answered {
+		c.answered, c.numHead, c.numRead = false, 0, 0
+	}
+	if c.numHead < len(c.head) {
+		c.numHead += copy(c.head[c.numHead:], p[:n])
+	}
+	if c.numRead += int64(n); c.numRead > c.maxBytes {
+		return 0, errRequestTooLong
+	}
+	c.extend(n)
+	return n, err
+}
+
+func (c *conn) extend(n int) {
+	const step = 64 << 10
+	if c.credit += n; c.credit < step || c.deadline.IsZero() {
+		return
+	}
+	c.deadline = c.deadline.Add(time.Duration(c.credit) * time.Second / minBodyRate)
+	c.credit = 0
+	// A failure shows at the next read.
+	_ = c.Conn.SetReadDeadline(c.deadline)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.deadline, c.credit = t, 0
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	c.answered = true
+	return c.Conn.Write(p)
+}
+
+// target is the raw target of the request that is being read, as far as it is known: for errors of
+// requests that could not be parsed.
+func (c *conn) target() string {
+	line, _, _ := bytes.Cut(c.head[:c.numHead], []byte("\n"))
+	fields := bytes.Fields(line)
+	if len(fields) < 2 {
+		return ""
+	}
+	return string(fields[1])
+}
+
+// attach makes cancel hear of the client's leaving; nil ends that. A client that closes its sending
+// side counts as gone.
+func (c *conn) attach(cancel *context.CancelCauseFunc) {
+	c.cancel.Store(cancel)
+	if cancel != nil && c.gone.Load() {
+		(*cancel)(errClientGone)
+	}
+}
+
+// leave is called by the watcher.
+func (c *conn) leave() {
+	c.gone.Store(true)
+	if cancel := c.cancel.Load(); cancel != nil {
+		(*cancel)(errClientGone)
+	}
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.closeOnce.Do(func() {
+		c.ln.forget(c)
+		if c.linger {
+			c.drain()
+		}
+		err = c.Conn.Close()
+	})
+	return err
+}
+
+// drain lets a refused client read its answer: closing at once, with unread bytes in the socket,
+// would reset the connection and discard it.
+func (c *conn) drain() {
+	const maxDrain, drainTime = 64 << 20, 2 * time.Second
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.Conn, maxDrain)
+}
+
+// fd calls f with the connection's file descriptor, which is open meanwhile.
+func (c *conn) fd(f func(fd uintptr)) error {
+	s, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return errors.New("the connection has no file descriptor")
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(f)
+}

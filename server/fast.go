@@ -1,0 +1,257 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"basalt/server/api"
+)
+
+// request is an HTTP request, whatever the protocol's version. Its strings are copies; body belongs
+// to the protocol until the reply is written.
+type request struct {
+	id            string
+	method, path  string // path is raw
+	host, origin  string
+	authorization string
+	apiKey        string
+	body          []byte
+	http11        bool
+	conn          *conn
+	ctx           context.Context
+	cancel        context.CancelCauseFunc
+	arrived       time.Time
+	who           Principal
+	record        record
+}
+
+// reply is an HTTP response. Either body or stream is set.
+type reply struct {
+	status      int
+	contentType string
+	headers     [][2]string
+	body        []byte
+	// stream writes the body; each Write reaches the client at once. It must be called exactly
+	// once.
+	stream func(w io.Writer) error
+	close  bool // end the connection
+}
+
+func (p *reply) set(name, value string) { p.headers = append(p.headers, [2]string{name, value}) }
+
+// newFast makes the HTTP/1.1 server. Every field is set for a reason: ReadTimeout covers a whole
+// request, as half requests would hold connections for ever (conn extends it for large bodies);
+// WriteTimeout is re-armed at each flush of a stream; connections are counted by our listener, so
+// that the raw connection stays reachable; bodies are read before the handler runs, because a
+// streamed body has no limit there.
+func (s *Server) newFast() *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                      s.handleFast,
+		ErrorHandler:                 s.handleFastError,
+		Logger:                       fastLogger{s.log},
+		Concurrency:                  s.limits.MaxConns + 1,
+		ReadBufferSize:               s.limits.MaxHeader,
+		MaxRequestBodySize:           s.limits.MaxBody + requestSlack,
+		ReadTimeout:                  s.limits.ReadTime,
+		WriteTimeout:                 s.limits.StallTime,
+		IdleTimeout:                  s.limits.IdleTime,
+		SecureErrorLogMessage:        true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		CloseOnShutdown:              true,
+		DisablePreParseMultipartForm: true,
+	}
+}
+
+// handleFast runs in a connection's goroutine.
+func (s *Server) handleFast(ctx *fasthttp.RequestCtx) {
+	r := s.newRequest(ctx)
+	p := s.answer(r)
+	if p.stream != nil && !r.http11 {
+		p = unstream(p)
+	}
+	s.writeFast(ctx, r, &p)
+}
+
+func (s *Server) newRequest(ctx *fasthttp.RequestCtx) *request {
+	h := &ctx.Request.Header
+	r := &request{
+		id:            s.newID(),
+		method:        string(h.Method()),
+		host:          headerOf(h.RawHeaders(), "host"),
+		origin:        string(h.Peek("Origin")),
+		authorization: string(h.Peek("Authorization")),
+		apiKey:        string(h.Peek("X-Api-Key")),
+		body:          ctx.Request.Body(),
+		http11:        h.IsHTTP11(),
+		arrived:       time.Now(),
+	}
+	r.conn = connOf(ctx.Conn())
+	r.ctx, r.cancel = context.WithCancelCause(s.ctx)
+	if r.conn != nil {
+		r.conn.attach(&r.cancel)
+	}
+	err := guard(string(h.Protocol()), h.RawHeaders())
+	if err == nil {
+		r.path, err = splitTarget(string(h.RequestURI()), r.host)
+	}
+	r.record.refusal = err
+	return r
+}
+
+// connOf finds our connection below what the protocol wraps around it.
+func connOf(c net.Conn) *conn {
+	for {
+		switch t := c.(type) {
+		case *conn:
+			return t
+		case interface{ NetConn() net.Conn }:
+			c = t.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+func (s *Server) writeFast(ctx *fasthttp.RequestCtx, r *request, p *reply) {
+	ctx.SetStatusCode(p.status)
+	if p.contentType != "" {
+		ctx.Response.Header.SetContentType(p.contentType)
+	}
+	for _, h := range p.headers {
+		ctx.Response.Header.Set(h[0], h[1])
+	}
+	if p.close || s.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+	if p.stream != nil {
+		ctx.Response.SetBodyStream(&fastBody{s: s, r: r, write: p.stream}, -1)
+		return
+	}
+	r.end()
+	ctx.Response.SetBodyRaw(p.body)
+}
+
+// end releases what a request holds, after its last byte was produced.
+func (r *request) end() {
+	if r.conn != nil {
+		r.conn.attach(nil)
+	}
+	r.cancel(nil)
+}
+
+// fastBody writes a stream in the goroutine of the connection: fasthttp calls WriteTo once the
+// header is ready, then Close. Each Write becomes a chunk and is flushed.
+type fastBody struct {
+	s     *Server
+	r     *request
+	write func(io.Writer) error
+	begun bool
+}
+
+// SupportsBodyWriteTo makes fasthttp call WriteTo.
+func (b *fastBody) SupportsBodyWriteTo() bool { return true }
+
+// Read implements io.Reader, which fasthttp asks for and does not call.
+func (b *fastBody) Read([]byte) (int, error) {
+	return 0, errors.New("BUG: a stream must be read by WriteTo")
+}
+
+// WriteTo implements io.WriterTo.
+func (b *fastBody) WriteTo(w io.Writer) (int64, error) {
+	b.begun = true
+	out := &stallWriter{w: w, conn: b.r.conn, stall: b.s.limits.StallTime}
+	err := b.write(out)
+	return out.num, err
+}
+
+// Close implements io.Closer.
+func (b *fastBody) Close() error {
+	if !b.begun {
+		// The header could not be sent. Run the stream into nothing, so that it is ended and
+		// counted like every other.
+		b.r.cancel(errClientGone)
+		_ = b.write(io.Discard)
+	}
+	b.r.end()
+	return nil
+}
+
+// stallWriter gives every write its own deadline: a stream may last for hours, a client that takes
+// nothing may not.
+type stallWriter struct {
+	w     io.Writer
+	conn  *conn
+	stall time.Duration
+	armed time.Time
+	num   int64
+}
+
+func (w *stallWriter) Write(p []byte) (int, error) {
+	if now := time.Now(); w.conn != nil && now.Sub(w.armed) > w.stall/4 {
+		w.armed = now
+		if err := w.conn.SetWriteDeadline(now.Add(w.stall)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := w.w.Write(p)
+	w.num += int64(n)
+	return n, err
+}
+
+// handleFastError answers requests that could not be read.
+func (s *Server) handleFastError(ctx *fasthttp.RequestCtx, err error) {
+	c := connOf(ctx.Conn())
+	target := string(ctx.Request.Header.RequestURI())
+	if c != nil {
+		c.linger = true
+		if t := c.target(); t != "" {
+			target = t
+		}
+	}
+	id := s.newID()
+	p := dialectOf(target).fail(readError(err, s.limits), id)
+	s.metrics.refused.Inc()
+	s.log.Debug("unreadable request", zap.String("request", id), zap.Int("status", p.status))
+	ctx.Response.Reset()
+	ctx.SetStatusCode(p.status)
+	ctx.Response.Header.SetContentType(p.contentType)
+	for _, h := range p.headers {
+		ctx.Response.Header.Set(h[0], h[1])
+	}
+	ctx.Response.SetBodyRaw(p.body)
+	ctx.SetConnectionClose()
+}
+
+// readError says what was wrong with a request that could not be read. The parser's own words may
+// hold parts of the request and are not passed on.
+func readError(err error, l Limits) *api.Error {
+	var small *fasthttp.ErrSmallBuffer
+	var timeout net.Error
+	switch {
+	case errors.As(err, &small):
+		return api.Errorf(api.HeaderTooLarge, "the request header is larger than %d bytes",
+			l.MaxHeader)
+	case errors.Is(err, fasthttp.ErrBodyTooLarge), errors.Is(err, errRequestTooLong):
+		return api.Errorf(api.TooLarge, "the request body is larger than %d bytes", l.MaxBody)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return api.Errorf(api.RequestTimeout, "the request did not arrive in time")
+	}
+	return api.Errorf(api.Invalid, "the request is not valid HTTP/1.1")
+}
+
+// fastLogger takes fasthttp's own messages. They may quote requests, so that only their occurrence
+// is logged.
+type fastLogger struct{ log *zap.Logger }
+
+// Printf implements fasthttp.Logger.
+func (l fastLogger) Printf(format string, _ ...any) {
+	l.log.Debug("connection failed", zap.String("kind", format))
+}

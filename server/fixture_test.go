@@ -1,0 +1,238 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"basalt/batcher"
+	"basalt/models/chat"
+	"basalt/models/tokenizer"
+	"basalt/runtime"
+)
+
+// fixture is a server on a loopback port whose models run on the null device: tokens depend on the
+// prompt and the seed alone, and are random text.
+type fixture struct {
+	t    testing.TB
+	srv  *Server
+	loop *batcher.Loop
+	addr string
+	http *http.Client
+	done chan error
+}
+
+// setup is what tests change of a fixture.
+type setup struct {
+	cfg      Config
+	checkpt  string // a folder of testdata; "llama3-chat" when empty
+	noChat   bool
+	noEOS    bool
+	stepTime time.Duration
+	fail     func(step int) error
+	waiting  int // queue length, 1024 when 0
+	context  int // 2048 when 0
+	seqs     int // sequences at a time, 64 when 0
+	blocks   int
+}
+
+func readFile(t testing.TB, parts ...string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(append([]string{"..", "testdata"}, parts...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func loadTokenizer(t testing.TB, checkpoint string) *tokenizer.Tokenizer {
+	t.Helper()
+	tok, err := tokenizer.FromJSON(readFile(t, checkpoint, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok, err = tok.WithConfig(readFile(t, checkpoint, "tokenizer_config.json")); err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+func newModelOn(t testing.TB, s *setup) (Model, *batcher.Loop) {
+	t.Helper()
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&s.waiting, 1024)
+	def(&s.context, 2048)
+	def(&s.seqs, 64)
+	def(&s.blocks, 16384)
+	if s.checkpt == "" {
+		s.checkpt = "llama3-chat"
+	}
+	tok := loadTokenizer(t, s.checkpt)
+	const blockSize, budget = 16, 512
+	exec := runtime.NewNull(runtime.NullConfig{NumBlocks: s.blocks, BlockSize: blockSize,
+		Vocab: tok.Vocab(), MaxTokens: budget, MaxSeqs: s.seqs, StepTime: s.stepTime, Fail: s.fail})
+	loop := batcher.NewLoop(exec, batcher.Config{MaxTokens: budget, MaxSeqs: s.seqs,
+		MaxContext: s.context, BlockSize: blockSize, NumBlocks: s.blocks, MaxWaiting: s.waiting},
+		batcher.Options{})
+	m := Model{ID: "tiny", Aliases: []string{"meta.tiny-v1:0"}, Tokenizer: tok, Loop: loop,
+		MaxContext: s.context, EOS: []int32{tok.EOS()}, Created: time.Unix(1700000000, 0)}
+	if s.noEOS {
+		m.EOS = nil
+	}
+	if !s.noChat {
+		tmpl, err := chat.Parse(string(readFile(t, s.checkpt, "chat_template.jinja")),
+			chat.Options{BOS: "<|begin_of_text|>", EOS: "<|eot_id|>",
+				Now: func() time.Time { return time.Unix(1700000000, 0) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Template = tmpl
+	}
+	return m, loop
+}
+
+func start(t testing.TB, s setup) *fixture {
+	t.Helper()
+	m, loop := newModelOn(t, &s)
+	s.cfg.Models = append([]Model{m}, s.cfg.Models...)
+	if s.cfg.Logger == nil {
+		s.cfg.Logger = zap.NewNop()
+	}
+	srv, err := New(s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, srv: srv, loop: loop, addr: ln.Addr().String(), done: make(chan error, 1)}
+	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}
+	f.http = &http.Client{Transport: transport}
+	go func() { f.done <- srv.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := loop.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		transport.CloseIdleConnections()
+		if err := <-f.done; err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// answer is a whole HTTP response.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (f *fixture) do(method, path, body string, headers ...string) answer {
+	f.t.Helper()
+	req, err := http.NewRequest(method, "http://"+f.addr, strings.NewReader(body))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	req.URL.Opaque = path // as it is
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := f.http.Do(req)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		f.t.Fatalf("%s %s: %v after %d bytes", method, path, err, len(data))
+	}
+	return answer{resp.StatusCode, resp.Header, string(data)}
+}
+
+func (f *fixture) post(path, body string, headers ...string) answer {
+	f.t.Helper()
+	return f.do("POST", path, body, headers...)
+}
+
+// raw sends bytes over a connection of its own and reads until the server closes it or falls
+// silent.
+func (f *fixture) raw(request string, silence time.Duration) string {
+	f.t.Helper()
+	c, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer c.Close()
+	go func() { _, _ = io.WriteString(c, request) }()
+	var out bytes.Buffer
+	buf := make([]byte, 64<<10)
+	for {
+		if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
+			f.t.Fatal(err)
+		}
+		n, err := c.Read(buf)
+		out.Write(buf[:n])
+		if err != nil {
+			return out.String()
+		}
+	}
+}
+
+// balance waits until every KV block is free again.
+func (f *fixture) balance(within time.Duration) {
+	f.t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		s := f.loop.Stats()
+		if s.BlocksUsed == 0 && s.Running == 0 && s.Waiting == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("after %v, %d blocks are in use, %d sequences run, %d wait", within,
+				s.BlocksUsed,
+				s.Running, s.Waiting)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// sse splits a stream of server-sent events.
+func sse(t testing.TB, body string) []string {
+	t.Helper()
+	var out []string
+	sc := bufio.NewScanner(strings.NewReader(body))
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		line := sc.Text()
+		if line == "" {
+			continue
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok {
+			t.Fatalf("not a server-sent event: %q", line)
+		}
+		out = append(out, data)
+	}
+	return out
+}

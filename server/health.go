@@ -1,0 +1,61 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// health is the body of /health.
+type health struct {
+	Status string        `json:"status"` // "ok", "draining" or "failed"
+	Models []modelHealth `json:"models,omitempty"`
+}
+
+type modelHealth struct {
+	ID    string `json:"id"`
+	Ready bool   `json:"ready"`
+	// Reason is told to authenticated callers only; here it names no path and no address.
+	Reason string `json:"reason,omitempty"`
+}
+
+// serveHealth says 200 when every model can produce a token now, else 503.
+func (s *Server) serveHealth(r *request) reply {
+	h := health{Status: "ok"}
+	for _, m := range s.served {
+		mh := modelHealth{ID: m.ID, Ready: true}
+		if err := m.Loop.Health(); err != nil {
+			h.Status = "failed"
+			mh.Ready, mh.Reason = false, "the device has failed; the log says more"
+		}
+		h.Models = append(h.Models, mh)
+	}
+	if len(s.served) == 0 {
+		h.Status = "failed"
+	}
+	if s.draining.Load() {
+		h.Status = "draining"
+	}
+	return jsonReply(statusOf(h.Status), h)
+}
+
+func statusOf(status string) int {
+	if status == "ok" {
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
+}
+
+// servePing is SageMaker's and load balancers' bare form of /health.
+func (s *Server) servePing(r *request) reply {
+	p := s.serveHealth(r)
+	p.body = nil
+	return p
+}
+
+func jsonReply(status int, v any) reply {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("BUG: cannot encode a reply")
+	}
+	return reply{status: status, contentType: "application/json", body: body}
+}

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// listener wraps accepted connections, bounds their number, and has them watched for clients that
+// leave.
+type listener struct {
+	net.Listener
+	maxConns int
+	maxBytes int64
+	watch    *watcher
+
+	mu     sync.Mutex
+	conns  map[uint64]*conn
+	lastID uint64
+}
+
+func newListener(ln net.Listener, l Limits) (*listener, error) {
+	w, err := newWatcher()
+	if err != nil {
+		return nil, err
+	}
+	out := &listener{Listener: ln, maxConns: l.MaxConns, conns: make(map[uint64]*conn), watch: w,
+		maxBytes: int64(l.MaxBody) + int64(l.MaxHeader) + requestSlack}
+	go w.run(out.leave)
+	return out, nil
+}
+
+// Accept implements net.Listener. Connections above the limit are answered and closed here.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := l.admit(nc); c != nil {
+			return c, nil
+		}
+		refuseConn(nc)
+	}
+}
+
+// admit registers a connection; nil when there are too many.
+func (l *listener) admit(nc net.Conn) *conn {
+	l.mu.Lock()
+	if len(l.conns) >= l.maxConns {
+		l.mu.Unlock()
+		return nil
+	}
+	l.lastID++
+	c := &conn{Conn: nc, ln: l, id: l.lastID, maxBytes: l.maxBytes}
+	l.conns[c.id] = c
+	l.mu.Unlock()
+	// A connection that cannot be watched is served all the same: its writes will fail.
+	_ = l.watch.add(c)
+	return c
+}
+
+// refuseConn answers in a form that clients of all dialects can read, without waiting for them.
+func refuseConn(nc net.Conn) {
+	const body = `{"message":"Too many connections.","error":{"message":"Too many connections.",` +
+		`"type":"server_error","param":null,"code":"service_unavailable"}}`
+	const answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n" +
+		"x-amzn-ErrorType: ServiceUnavailableException\r\nRetry-After: 1\r\n" +
+		"Connection: close\r\n\r\n" + body
+	if nc.SetWriteDeadline(time.Now().Add(100*time.Millisecond)) == nil {
+		_, _ = nc.Write([]byte(answer))
+	}
+	_ = nc.Close()
+}
+
+// leave is called by the watcher's goroutine.
+func (l *listener) leave(id uint64) {
+	l.mu.Lock()
+	c := l.conns[id]
+	l.mu.Unlock()
+	if c != nil {
+		c.leave()
+	}
+}
+
+func (l *listener) forget(c *conn) {
+	l.watch.remove(c)
+	l.mu.Lock()
+	delete(l.conns, c.id)
+	l.mu.Unlock()
+}
+
+// closeAll closes what is still open.
+func (l *listener) closeAll() {
+	l.mu.Lock()
+	conns := make([]*conn, 0, len(l.conns))
+	for _, c := range l.conns {
+		conns = append(conns, c)
+	}
+	l.mu.Unlock()
+	for _, c := range conns {
+		// Not c.Close: the worker may be inside it.
+		_ = c.Conn.Close()
+	}
+}
+
+// stop ends the watcher; the listener itself is closed by the HTTP server.
+func (l *listener) stop() { l.watch.close() }

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"basalt/server/api"
+)
+
+// record is what is kept of a request for its log line and the metrics. Nothing in it comes from
+// the text of a request, a header or a credential.
+type record struct {
+	operation  string
+	model      string // the id in the configuration
+	seed       uint64
+	refusal    *api.Error
+	ended      error // of a generation; nil: complete
+	generation *generation
+	finish     api.FinishReason
+}
+
+// finishRecord counts and logs a request, once.
+func (s *Server) finishRecord(r *request, status int) {
+	rec := &r.record
+	if rec.generation == nil {
+		s.metrics.refused.Inc()
+	} else {
+		s.metrics.request(rec)
+	}
+	level := zap.InfoLevel
+	if status >= 500 {
+		level = zap.WarnLevel
+	}
+	entry := s.log.Check(level, "request")
+	if entry == nil {
+		return
+	}
+	fields := []zapcore.Field{zap.String("request", r.id), zap.Int("status", status),
+		zap.Duration("latency", time.Since(r.arrived))}
+	add := func(name, value string) {
+		if value != "" {
+			fields = append(fields, zap.String(name, value))
+		}
+	}
+	add("operation", rec.operation)
+	add("model", rec.model)
+	add("tenant", r.who.Tenant)
+	add("key", r.who.Name)
+	if g := rec.generation; g != nil {
+		fields = append(fields, zap.Int("input", g.usage.Input), zap.Int("output", g.usage.Output),
+			zap.Duration("first", g.first), zap.Uint64("seed", rec.seed),
+			zap.Int("choices", len(g.seqs)))
+		add("end", endName(rec))
+	} else if rec.refusal != nil {
+		add("error", codeName(rec.refusal.Code))
+	}
+	entry.Write(fields...)
+}
+
+// endName says how a generation ended.
+func endName(rec *record) string {
+	var known *api.Error
+	switch {
+	case errors.Is(rec.ended, errClientGone):
+		return "client gone"
+	case errors.As(rec.ended, &known):
+		return codeName(known.Code)
+	case rec.ended != nil:
+		return "internal"
+	}
+	return finishName(rec.finish)
+}
+
+func finishName(r api.FinishReason) string {
+	switch r {
+	case api.FinishLength:
+		return "length"
+	case api.FinishContext:
+		return "context"
+	case api.FinishToolUse:
+		return "tool_calls"
+	}
+	return "stop"
+}
+
+func codeName(c api.Code) string {
+	names := [...]string{"invalid", "too large", "header too large", "context exceeded",
+		"unauthenticated", "forbidden", "not found", "method not allowed", "request timeout",
+		"throttled",
+		"unavailable", "device failed", "model failed", "internal"}
+	if int(c) >= len(names) {
+		return "unknown"
+	}
+	return names[c]
+}
+
+// logPanic logs a panic with its stack, which holds addresses but no text of a request.
+func (s *Server) logPanic(r *request, v any) {
+	s.metrics.panics.Inc()
+	what := fmt.Sprintf("%T", v)
+	if e, ok := v.(interface{ RuntimeError() }); ok {
+		what = fmt.Sprint(e)
+	}
+	s.log.Error("panic", zap.String("request", r.id), zap.String("value", what),
+		zap.ByteString("stack", debug.Stack()))
+}

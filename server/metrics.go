@@ -1,0 +1,164 @@
+package server
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"go.uber.org/zap"
+
+	"basalt/server/api"
+)
+
+// metrics are the server's own counts, under the names that routers for vLLM read without
+// configuration. What the loops count is asked of them at each scrape (loopCollector).
+type metrics struct {
+	registry *prometheus.Registry
+	panics   prometheus.Counter
+	refused  prometheus.Counter
+	inFlight prometheus.GaugeFunc
+
+	ttft, itl, e2e, input, output *prometheus.HistogramVec
+	inputTokens, outputTokens     *prometheus.CounterVec
+	success                       *prometheus.CounterVec
+	models                        map[*model]*modelMetrics
+}
+
+// modelMetrics are one model's, looked up once.
+type modelMetrics struct {
+	ttft, itl, e2e, input, output prometheus.Observer
+	inputTokens, outputTokens     prometheus.Counter
+	success                       *prometheus.CounterVec
+}
+
+func ttftBuckets() []float64 {
+	return []float64{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5,
+		7.5,
+		10, 20, 40, 80, 160, 640, 2560}
+}
+
+func itlBuckets() []float64 {
+	return []float64{0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5,
+		7.5, 10,
+		20, 40, 80}
+}
+
+func latencyBuckets() []float64 {
+	return []float64{0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480,
+		960,
+		1920, 7680}
+}
+
+// countBuckets are 1, 2, 5, 10 ... up to the greatest context.
+func countBuckets(limit int) []float64 {
+	var b []float64
+	for scale := 1; scale <= limit; scale *= 10 {
+		for _, m := range []int{1, 2, 5} {
+			if m*scale <= limit {
+				b = append(b, float64(m*scale))
+			}
+		}
+	}
+	return b
+}
+
+func newMetrics(s *Server) *metrics {
+	labels := []string{"model_name", "engine"}
+	limit := 1
+	for _, m := range s.served {
+		limit = max(limit, m.MaxContext)
+	}
+	hist := func(name, help string, buckets []float64) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "vllm:" + name, Help: help,
+			Buckets: buckets}, labels)
+	}
+	count := func(name, help string, more ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vllm:" + name, Help: help},
+			append(labels, more...))
+	}
+	own := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "basalt_" + name, Help: help})
+	}
+	m := &metrics{
+		registry:     prometheus.NewRegistry(),
+		panics:       own("panics_total", "Requests that failed by a fault of the server."),
+		refused:      own("requests_refused_total", "Requests refused before they were queued."),
+		ttft:         hist("time_to_first_token_seconds", "Arrival to first token.", ttftBuckets()),
+		itl:          hist("inter_token_latency_seconds", "Between tokens.", itlBuckets()),
+		e2e:          hist("e2e_request_latency_seconds", "Arrival to end.", latencyBuckets()),
+		input:        hist("request_prompt_tokens", "Tokens of the prompt.", countBuckets(limit)),
+		output:       hist("request_generation_tokens", "Tokens generated.", countBuckets(limit)),
+		inputTokens:  count("prompt_tokens_total", "Tokens of all prompts."),
+		outputTokens: count("generation_tokens_total", "Tokens generated."),
+		success:      count("request_success_total", "Choices by end.", "finished_reason"),
+		models:       make(map[*model]*modelMetrics),
+	}
+	m.inFlight = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "basalt_requests_in_flight",
+		Help: "Generations being answered."}, func() float64 { return float64(s.inFlight.Load()) })
+	m.registry.MustRegister(m.panics, m.refused, m.inFlight, m.ttft, m.itl, m.e2e, m.input,
+		m.output,
+		m.inputTokens, m.outputTokens, m.success, newLoopCollector(s.served))
+	for _, served := range s.served {
+		m.models[served] = m.forModel(served.ID)
+	}
+	return m
+}
+
+func (m *metrics) forModel(id string) *modelMetrics {
+	const engine = "0"
+	return &modelMetrics{
+		ttft: m.ttft.WithLabelValues(id, engine), itl: m.itl.WithLabelValues(id, engine),
+		e2e: m.e2e.WithLabelValues(id, engine), input: m.input.WithLabelValues(id, engine),
+		output:       m.output.WithLabelValues(id, engine),
+		inputTokens:  m.inputTokens.WithLabelValues(id, engine),
+		outputTokens: m.outputTokens.WithLabelValues(id, engine),
+		success: m.success.MustCurryWith(prometheus.Labels{"model_name": id,
+			"engine": engine}),
+	}
+}
+
+// observeToken times a token of g.
+func (g *generation) observeToken(now time.Time) {
+	m := g.s.metrics.models[g.model]
+	m.outputTokens.Inc()
+	if g.first == 0 {
+		g.first = now.Sub(g.r.arrived)
+		m.ttft.Observe(g.first.Seconds())
+		m.inputTokens.Add(float64(g.usage.Input))
+	} else if len(g.seqs) == 1 {
+		m.itl.Observe(now.Sub(g.last).Seconds())
+	}
+	g.last = now
+}
+
+// finished counts a choice that ended by itself.
+func (m *metrics) finished(g *generation, r api.FinishReason) {
+	m.models[g.model].success.WithLabelValues(finishName(r)).Inc()
+}
+
+// request counts a generation that is over.
+func (m *metrics) request(rec *record) {
+	g := rec.generation
+	mm := m.models[g.model]
+	mm.e2e.Observe(time.Since(g.r.arrived).Seconds())
+	mm.input.Observe(float64(g.usage.Input))
+	mm.output.Observe(float64(g.usage.Output))
+}
+
+// serveMetrics writes the Prometheus text format.
+func (s *Server) serveMetrics(r *request) reply {
+	families, err := s.metrics.registry.Gather()
+	if err != nil {
+		s.log.Warn("cannot gather all metrics", zap.Error(err))
+	}
+	var body bytes.Buffer
+	format := expfmt.NewFormat(expfmt.TypeTextPlain)
+	enc := expfmt.NewEncoder(&body, format)
+	for _, f := range families {
+		if err := enc.Encode(f); err != nil {
+			return s.refuse(r, openaiDialect(), internalError())
+		}
+	}
+	return reply{status: 200, contentType: string(format), body: body.Bytes()}
+}

@@ -1,0 +1,45 @@
+package server
+
+import (
+	"basalt/models/chat"
+	"basalt/server/api"
+)
+
+// model is a served model with what is derived from it once.
+type model struct {
+	Model
+	vocab  int32
+	format chat.Format // how it writes tool calls and reasoning
+	// markers are the control tokens that the output parser must see; all others are left out of
+	// the text.
+	markers map[int32]bool
+}
+
+func newModel(m *Model) *model {
+	out := &model{Model: *m, vocab: int32(m.Tokenizer.Vocab())}
+	if m.Template != nil {
+		out.format = chat.DetectFormat(m.Template.Source())
+	}
+	out.markers = make(map[int32]bool)
+	for _, marker := range formatMarkers(&out.format) {
+		if id, ok := m.Tokenizer.ID(marker); ok && m.Tokenizer.IsSpecial(id) {
+			out.markers[id] = true
+		}
+	}
+	return out
+}
+
+func formatMarkers(f *chat.Format) []string {
+	markers := append([]string{f.Think, f.EndThink}, f.Ignore...)
+	for _, c := range f.Calls {
+		markers = append(markers, c.Open, c.Close, c.BeforeArgs, c.BeforeID)
+	}
+	return markers
+}
+
+// hidden reports a token that stands for no text of an answer.
+func (m *model) hidden(id int32) bool { return m.Tokenizer.IsSpecial(id) && !m.markers[id] }
+
+func (m *model) info(id string) *api.ModelInfo {
+	return &api.ModelInfo{ID: id, Created: m.Created.Unix(), MaxContext: m.MaxContext}
+}

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"strconv"
+
+	"basalt/server/api"
+	"basalt/server/bedrock"
+	"basalt/server/openai"
+)
+
+// operation is a call that generates: how its body is read and its answer sent.
+type operation struct {
+	dialect    *dialect
+	modelField string // where the dialect names the model
+	decode     func(r *request) (*api.Request, api.Codec, *api.Error)
+	streamType string
+	headers    [][2]string // of a stream
+	// whole sets headers of an answer that is not streamed; it may be nil.
+	whole func(p *reply, a *api.Answer)
+}
+
+func sseHeaders() [][2]string {
+	return [][2]string{{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}
+}
+
+func chatCompletions() operation {
+	return operation{
+		dialect: openaiDialect(), modelField: "model", headers: sseHeaders(),
+		streamType: "text/event-stream; charset=utf-8",
+		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
+			return decoded(openai.DecodeChat(r.body, openaiCall(r)))
+		},
+	}
+}
+
+func completions() operation {
+	return operation{
+		dialect: openaiDialect(), modelField: "model", headers: sseHeaders(),
+		streamType: "text/event-stream; charset=utf-8",
+		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
+			return decoded(openai.DecodeCompletion(r.body, openaiCall(r)))
+		},
+	}
+}
+
+func openaiCall(r *request) openai.Call {
+	return openai.Call{ID: r.id, Created: r.arrived.Unix()}
+}
+
+// decoded keeps a nil codec of a failed decoding from becoming an interface that is not nil.
+func decoded[C api.Codec](req *api.Request, codec C, err *api.Error) (*api.Request, api.Codec,
+	*api.Error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	return req, codec, nil
+}
+
+// modelOperations are the last parts of /model/{id}/...
+func modelOperations() map[string]func(id string) operation {
+	return map[string]func(id string) operation{
+		"converse":                    func(id string) operation { return converse(id, false) },
+		"converse-stream":             func(id string) operation { return converse(id, true) },
+		"invoke":                      func(id string) operation { return invoke(id, false) },
+		"invoke-with-response-stream": func(id string) operation { return invoke(id, true) },
+	}
+}
+
+func converse(id string, stream bool) operation {
+	return operation{
+		dialect: bedrockDialect(), modelField: "modelId", streamType: bedrock.StreamContentType,
+		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
+			return decoded(bedrock.DecodeConverse(r.body, bedrock.Call{Model: id, Stream: stream}))
+		},
+	}
+}
+
+func invoke(id string, stream bool) operation {
+	return operation{
+		dialect: bedrockDialect(), modelField: "modelId", streamType: bedrock.StreamContentType,
+		headers: [][2]string{{"X-Amzn-Bedrock-Content-Type", "application/json"}},
+		whole:   setInvokeHeaders,
+		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
+			call := bedrock.Call{Model: id, Stream: stream}
+			return bedrock.DecodeInvoke(r.body, call, families(r))
+		},
+	}
+}
+
+// families are the native bodies of InvokeModel that every model answers.
+func families(r *request) []bedrock.Family {
+	chat := func(body []byte, call bedrock.Call) (*api.Request, api.Codec, *api.Error) {
+		c := openaiCall(r)
+		c.Model = call.Model
+		req, codec, err := openai.DecodeChat(body, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		return req, codec.Bare(), nil
+	}
+	return []bedrock.Family{
+		{Name: "OpenAI chat", Key: "messages", Decode: chat},
+		bedrock.Llama(),
+	}
+}
+
+func setInvokeHeaders(p *reply, a *api.Answer) {
+	p.set("X-Amzn-Bedrock-Input-Token-Count", strconv.Itoa(a.Usage.Input))
+	p.set("X-Amzn-Bedrock-Output-Token-Count", strconv.Itoa(a.Usage.Output))
+	p.set("X-Amzn-Bedrock-Cache-Read-Input-Token-Count", strconv.Itoa(a.Usage.CacheRead))
+	p.set("X-Amzn-Bedrock-Cache-Write-Input-Token-Count", strconv.Itoa(a.Usage.CacheWrite))
+	p.set("X-Amzn-Bedrock-Invocation-Latency",
+		strconv.FormatInt(a.Timing.Latency.Milliseconds(), 10))
+}

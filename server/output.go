@@ -1,0 +1,96 @@
+package server
+
+import (
+	"encoding/hex"
+	"math/rand/v2"
+
+	"basalt/models/chat"
+	"basalt/server/api"
+)
+
+// outputParser takes a choice's text apart into text, reasoning and tool calls. nil passes all of
+// it as text.
+type outputParser struct {
+	parser *chat.Parser
+	short  bool // the family's templates want ids of 9 characters
+	calls  int
+	broken bool
+}
+
+// newOutputParser makes the parser of one choice: nil where nothing is to be found, as in raw
+// continuations.
+func newOutputParser(g *generation) *outputParser {
+	if g.req.Kind != api.Chat {
+		return nil
+	}
+	f := g.model.format.ForPrompt(g.rendered)
+	if len(g.req.Tools) == 0 || g.req.ToolChoice.Mode == api.ToolNone {
+		f.Calls = nil
+	}
+	if f.Think == "" && len(f.Calls) == 0 && len(f.Ignore) == 0 {
+		return nil
+	}
+	return &outputParser{parser: chat.NewParser(f), short: f.Name == "mistral"}
+}
+
+func (p *outputParser) feed(q *sequence, text []byte) {
+	if p == nil {
+		q.emitText(api.TextDelta, text)
+		return
+	}
+	p.emit(q, p.parser.Feed(string(text)))
+}
+
+// end flushes what is held and says how a choice ended that stopped by itself.
+func (p *outputParser) end(q *sequence) api.FinishReason {
+	if p == nil {
+		return api.FinishStop
+	}
+	p.emit(q, p.parser.Close())
+	switch {
+	case p.broken:
+		return api.FinishBadTool
+	case p.calls > 0:
+		return api.FinishToolUse
+	}
+	return api.FinishStop
+}
+
+func (p *outputParser) emit(q *sequence, events []chat.Event) {
+	for i := range events {
+		e := &events[i]
+		switch e.Kind {
+		case chat.EventText:
+			q.emitText(api.TextDelta, []byte(e.Text))
+		case chat.EventReasoning:
+			q.emitText(api.ReasoningDelta, []byte(e.Text))
+		case chat.EventCallStart:
+			p.calls++
+			out := q.begin(api.ToolStart)
+			out.ToolID, out.ToolName = p.callID(e.ID), e.Name
+			q.g.emit(out)
+		case chat.EventCallArgs:
+			q.emitText(api.ToolDelta, []byte(e.Text))
+		case chat.EventCallEnd:
+			p.broken = p.broken || e.Broken
+			q.g.emit(q.begin(api.ToolStop))
+		}
+	}
+}
+
+// callID is the model's own id where it fits all dialects, else a random one.
+func (p *outputParser) callID(own string) string {
+	const maxID = 64
+	if own != "" && len(own) <= maxID && isToken([]byte(own)) {
+		return own
+	}
+	var b [12]byte
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	id := hex.EncodeToString(b[:])
+	if p.short {
+		return id[:9]
+	}
+	return "call_" + id
+}

@@ -1,0 +1,227 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"basalt/server/api"
+	"basalt/server/bedrock"
+	"basalt/server/openai"
+)
+
+// dialect is how a family of routes speaks of errors and ids.
+type dialect struct {
+	idHeader string
+	fail     func(err *api.Error, id string) reply
+}
+
+func openaiDialect() *dialect { return &dialect{"x-request-id", failOpenAI} }
+
+func bedrockDialect() *dialect { return &dialect{"x-amzn-RequestId", failBedrock} }
+
+func failOpenAI(err *api.Error, id string) reply {
+	p := reply{status: openai.Status(err), contentType: "application/json",
+		body: openai.AppendError(nil, err)}
+	p.set("x-request-id", id)
+	if err.Code == api.Unauthenticated {
+		p.set("WWW-Authenticate", "Bearer")
+	}
+	setRetry(&p, err)
+	return p
+}
+
+func failBedrock(err *api.Error, id string) reply {
+	name, status := bedrock.Exception(err)
+	p := reply{status: status, contentType: "application/json", body: bedrock.AppendError(nil, err)}
+	p.set("x-amzn-RequestId", id)
+	p.set("x-amzn-ErrorType", name)
+	if err.Retry > 0 {
+		p.set("x-amz-retry-after", strconv.FormatInt(err.Retry.Milliseconds(), 10))
+	}
+	setRetry(&p, err)
+	return p
+}
+
+func setRetry(p *reply, err *api.Error) {
+	if err.Retry > 0 {
+		p.set("Retry-After", strconv.Itoa(int(math.Ceil(err.Retry.Seconds()))))
+	}
+}
+
+// dialectOf tells from a raw target who is asking, also where there is no such route.
+func dialectOf(target string) *dialect {
+	if strings.HasPrefix(target, "/model/") {
+		return bedrockDialect()
+	}
+	return openaiDialect()
+}
+
+// route answers one method of one path. An open route needs no credential.
+type route struct {
+	method string
+	open   bool
+	serve  func(s *Server, r *request) reply
+}
+
+// routeTable is keyed by the exact raw path; paths with a model's id are in find.
+func routeTable() map[string][]route {
+	post := func(o operation) []route {
+		return []route{{method: "POST", serve: func(s *Server, r *request) reply {
+			return s.generate(r, &o)
+		}}}
+	}
+	get := func(open bool, f func(s *Server, r *request) reply) []route {
+		return []route{{method: "GET", open: open, serve: f}, {method: "HEAD", open: open,
+			serve: f}}
+	}
+	t := map[string][]route{
+		"/health":  get(true, (*Server).serveHealth),
+		"/ping":    get(true, (*Server).servePing),
+		"/metrics": get(false, (*Server).serveMetrics),
+	}
+	for _, base := range []string{"/v1", "/openai/v1"} {
+		t[base+"/chat/completions"] = post(chatCompletions())
+		t[base+"/completions"] = post(completions())
+		t[base+"/models"] = get(false, (*Server).serveModels)
+	}
+	return t
+}
+
+// find gives the routes of a raw path, none where there is nothing.
+func (s *Server) find(path string) ([]route, *api.Error) {
+	if t, ok := s.routes[path]; ok {
+		return t, nil
+	}
+	for _, base := range []string{"/v1/models/", "/openai/v1/models/"} {
+		if id, ok := strings.CutPrefix(path, base); ok && id != "" {
+			return []route{{method: "GET", serve: modelRoute(id)}}, nil
+		}
+	}
+	if escaped, op, ok := splitModelPath(path); ok {
+		o, known := modelOperations()[op]
+		if !known {
+			return nil, nil
+		}
+		id, valid := decodeSegment(escaped)
+		if !valid || id == "" {
+			return nil, api.FieldError("modelId", "the model id in the path is malformed")
+		}
+		return []route{{method: "POST", serve: func(s *Server, r *request) reply {
+			run := o(id)
+			return s.generate(r, &run)
+		}}}, nil
+	}
+	return nil, nil
+}
+
+// answer produces the reply to any request. It is the panic boundary of all handlers.
+func (s *Server) answer(r *request) (p reply) {
+	d := dialectOf(r.path)
+	defer func() {
+		if v := recover(); v != nil {
+			s.logPanic(r, v)
+			p = s.refuse(r, d, api.Errorf(api.Internal, "internal error"))
+			p.close = true
+		}
+	}()
+	if r.record.refusal != nil {
+		p = s.refuse(r, d, r.record.refusal)
+		p.close = true
+		if r.conn != nil {
+			r.conn.linger = true
+		}
+		return p
+	}
+	routes, err := s.find(r.path)
+	if err != nil {
+		return s.refuse(r, d, err)
+	}
+	return s.dispatch(r, d, routes)
+}
+
+func (s *Server) dispatch(r *request, d *dialect, routes []route) reply {
+	if len(routes) == 0 {
+		return s.refuse(r, d, api.Errorf(api.NotFound, "there is nothing at this path"))
+	}
+	if err := s.checkOrigin(r); err != nil {
+		return s.refuse(r, d, err)
+	}
+	if r.method == "OPTIONS" && r.origin != "" {
+		return s.preflight(r, routes)
+	}
+	methods := ""
+	for i := range routes {
+		if routes[i].method != r.method {
+			methods += ", " + routes[i].method
+			continue
+		}
+		if !routes[i].open {
+			who, err := s.authenticate(r)
+			if err != nil {
+				return s.refuse(r, d, err)
+			}
+			r.who = who
+		}
+		p := routes[i].serve(s, r)
+		s.allowOrigin(r, &p)
+		return p
+	}
+	p := s.refuse(r, d, api.Errorf(api.MethodNotAllowed, "this path takes %s", methods[2:]))
+	p.set("Allow", methods[2:])
+	return p
+}
+
+// refuse makes the reply for an error and records it.
+func (s *Server) refuse(r *request, d *dialect, err *api.Error) reply {
+	r.record.refusal = err
+	p := d.fail(err, r.id)
+	s.finishRecord(r, p.status)
+	s.allowOrigin(r, &p)
+	return p
+}
+
+func modelRoute(escaped string) func(*Server, *request) reply {
+	return func(s *Server, r *request) reply {
+		id, _ := decodeSegment(escaped)
+		m := s.models[id]
+		if m == nil {
+			return s.refuse(r, openaiDialect(), unknownModel(id, "model"))
+		}
+		p := reply{status: 200, contentType: "application/json",
+			body: openai.AppendModel(nil, m.info(id))}
+		p.set("x-request-id", r.id)
+		return p
+	}
+}
+
+func unknownModel(id, field string) *api.Error {
+	const maxShown = 200
+	if len(id) > maxShown {
+		id = strings.ToValidUTF8(id[:maxShown], "") + "..."
+	}
+	return &api.Error{Code: api.NotFound, Field: field,
+		Message: fmt.Sprintf("the model %q is not served here; GET /v1/models lists all", id)}
+}
+
+func (s *Server) serveModels(r *request) reply {
+	var infos []api.ModelInfo
+	for _, m := range s.served {
+		for _, id := range append([]string{m.ID}, m.Aliases...) {
+			infos = append(infos, *m.info(id))
+		}
+	}
+	p := reply{status: 200, contentType: "application/json", body: openai.AppendModels(nil, infos)}
+	p.set("x-request-id", r.id)
+	return p
+}
+
+// fastLog keeps zap out of the hot path where a level is off.
+func (s *Server) debug(msg string, fields ...zap.Field) {
+	if e := s.log.Check(zap.DebugLevel, msg); e != nil {
+		e.Write(fields...)
+	}
+}

@@ -1,0 +1,164 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// Server answers HTTP requests. Its methods may be called from any goroutine.
+type Server struct {
+	cfg     Config
+	limits  Limits
+	log     *zap.Logger
+	models  map[string]*model // by id and alias
+	served  []*model
+	keys    atomic.Pointer[Keys]
+	metrics *metrics
+	routes  map[string][]route
+
+	fast     *fasthttp.Server
+	ctx      context.Context // of all requests
+	stop     context.CancelCauseFunc
+	draining atomic.Bool
+	inFlight atomic.Int64 // generations
+	idPrefix [8]byte
+	lastID   atomic.Uint64
+
+	mu        sync.Mutex
+	listeners []*listener
+	loopback  atomic.Bool // every listener is bound to a loopback address
+}
+
+// New makes a server. It starts nothing.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+	if cfg.DrainTimeout == 0 {
+		cfg.DrainTimeout = 30 * time.Second
+	}
+	s := &Server{cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Logger,
+		models: make(map[string]*model), routes: routeTable()}
+	for i := range cfg.Models {
+		m := newModel(&cfg.Models[i])
+		s.served = append(s.served, m)
+		for _, id := range append([]string{m.ID}, m.Aliases...) {
+			s.models[id] = m
+		}
+	}
+	s.keys.Store(cfg.Keys)
+	if _, err := rand.Read(s.idPrefix[:]); err != nil {
+		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
+	}
+	s.metrics = newMetrics(s)
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	s.fast = s.newFast()
+	return s, nil
+}
+
+// SetKeys replaces the keys; a key that is not among them is refused from the next request on.
+func (s *Server) SetKeys(k *Keys) { s.keys.Store(k) }
+
+// Serve answers connections of ln until Shutdown. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	l, err := newListener(ln, s.limits)
+	if err != nil {
+		return err
+	}
+	defer l.stop()
+	s.mu.Lock()
+	s.loopback.Store((len(s.listeners) == 0 || s.loopback.Load()) && isLoopback(ln.Addr()))
+	s.listeners = append(s.listeners, l)
+	s.mu.Unlock()
+	if s.draining.Load() {
+		return errors.Join(errors.New("the server is shutting down"), ln.Close())
+	}
+	return s.fast.Serve(l)
+}
+
+// Shutdown ends the server without losing what it has begun: from now on /health says 503 and new
+// generations are refused; those that run go on for the drain time, or until ctx ends, and are then
+// ended with an error in their dialect. It returns when all connections are closed. Models and
+// loops belong to the caller.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	drain, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
+	defer cancel()
+	err := s.waitIdle(drain)
+	if err != nil {
+		s.stop(errDrained)
+		last, cancel := context.WithTimeout(context.Background(), s.limits.StallTime)
+		defer cancel()
+		if s.waitIdle(last) == nil {
+			err = nil
+		}
+	}
+	s.stop(errDrained)
+	s.closeConns()
+	return err
+}
+
+// waitIdle waits until no generation runs.
+func (s *Server) waitIdle(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for s.inFlight.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d requests did not end in time", s.inFlight.Load())
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// closeConns closes the listeners and lets the last answers go out; whoever is still sending a
+// request after that is cut off.
+func (s *Server) closeConns() {
+	const lastAnswers = 500 * time.Millisecond
+	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancel()
+	err := s.fast.ShutdownWithContext(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.listeners {
+		l.closeAll()
+	}
+	if err != nil {
+		s.log.Debug("connections closed by force", zap.Error(err))
+	}
+}
+
+// newID draws a request id in the form of a UUID: random per process, then counted.
+func (s *Server) newID() string {
+	var b [16]byte
+	copy(b[:], s.idPrefix[:])
+	binary.BigEndian.PutUint64(b[8:], s.lastID.Add(1))
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	var out [36]byte
+	hex.Encode(out[:], b[:4])
+	out[8] = '-'
+	hex.Encode(out[9:], b[4:6])
+	out[13] = '-'
+	hex.Encode(out[14:], b[6:8])
+	out[18] = '-'
+	hex.Encode(out[19:], b[8:10])
+	out[23] = '-'
+	hex.Encode(out[24:], b[10:])
+	return string(out[:])
+}
