@@ -47,7 +47,8 @@ func corpusTemplate(t testing.TB, name string) *Template {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 5, 9, 8, 7, 0, time.UTC)
-	tmpl, err := Parse(string(source), Options{BOS: "<s>", EOS: "</s>", Now: func() time.Time { return now }})
+	tmpl, err := Parse(string(source), Options{BOS: "<s>", EOS: "</s>",
+		Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -81,7 +82,8 @@ func TestPublishedTemplates(t *testing.T) {
 				checkRefusal(t, name+" "+conv, w.Err, err)
 			default:
 				wrong++
-				t.Errorf("%s %s: error %v, Python error %q\n%s", name, conv, err, w.Err, firstDifference(got, w.OK))
+				t.Errorf("%s %s: error %v, Python error %q\n%s", name, conv, err, w.Err,
+					firstDifference(got, w.OK))
 			}
 		}
 		t.Logf("%-70s identical %2d, refused alike %d, wrong %d", name, same, refused, wrong)

@@ -29,8 +29,8 @@ type CallSyntax struct {
 type Shape uint8
 
 const (
-	// ShapeObject is {"name": ..., "arguments": {...}}, with "parameters" or "tool_name" for families
-	// that say so, and an optional "id".
+	// ShapeObject is {"name": ..., "arguments": {...}}, with an optional "id"; "tool_name" and
+	// "parameters" mean the same.
 	ShapeObject Shape = iota
 	// ShapeList is a JSON array of such objects.
 	ShapeList
@@ -76,8 +76,8 @@ func CommandR() Format {
 func DeepSeekV31() Format {
 	return Format{Name: "deepseek-v3.1", Think: "<think>", EndThink: "</think>",
 		Ignore: []string{"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
-		Calls: []CallSyntax{{Open: "<｜tool▁call▁begin｜>", Close: "<｜tool▁call▁end｜>", Shape: ShapeNamed,
-			BeforeArgs: "<｜tool▁sep｜>"}}}
+		Calls: []CallSyntax{{Open: "<｜tool▁call▁begin｜>", Close: "<｜tool▁call▁end｜>",
+			Shape: ShapeNamed, BeforeArgs: "<｜tool▁sep｜>"}}}
 }
 
 // DetectFormat chooses the Format that a chat template teaches its model. Where the calls are in a

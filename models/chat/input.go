@@ -85,8 +85,8 @@ func (t *Template) variables(in *Input) (*jinja.Dict, inputSize, error) {
 
 func isFunction(name string) bool {
 	switch name {
-	case "raise_exception", "strftime_now", "range", "namespace", "dict", "joiner", "cycler", "bos_token",
-		"eos_token":
+	case "raise_exception", "strftime_now", "range", "namespace", "dict", "joiner", "cycler",
+		"bos_token", "eos_token":
 		return true
 	}
 	return false

@@ -2,8 +2,8 @@ package chat
 
 import "strings"
 
-// firstMarker finds the earliest of markers in s, the longest of those that start there; at is -1 if
-// there is none.
+// firstMarker finds the earliest of markers in s, the longest of those that start there; at is -1
+// if there is none.
 func firstMarker(s string, markers []string) (at int, marker string) {
 	at = -1
 	for _, m := range markers {

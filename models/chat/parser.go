@@ -2,8 +2,9 @@ package chat
 
 import "strings"
 
-// Parser splits the text that a model generates into Events, piece by piece. It holds text back only
-// while that may be the start of a marker or of a call that is not yet certain. One goroutine uses it.
+// Parser splits the text that a model generates into Events, piece by piece. It holds text back
+// only while that may be the start of a marker or of a call that is not yet certain. One goroutine
+// uses it.
 type Parser struct {
 	format  Format
 	markers []string // that may stand in text
@@ -18,16 +19,16 @@ type Parser struct {
 type parseMode uint8
 
 const (
-	atStart     parseMode = iota // only white space so far: reasoning or a call without marker may come
+	atStart     parseMode = iota // before any text: reasoning or a call without marker may come
 	afterThink                   // the same after reasoning
 	inThink                      // reasoning, after its first character
 	beginThink                   // reasoning, before its first character
-	inText                       //
+	inText                       // text for the user
 	afterMarker                  // what follows decides the syntax of the call
 	inName                       // the name of a ShapeNamed call
 	inCall                       // the callReader has the text
 	inList                       // between the objects of a ShapeList
-	afterCall                    //
+	afterCall                    // white space, the call's Close, further calls
 )
 
 // NewParser returns a Parser for the output of one request.
@@ -72,7 +73,8 @@ func (p *Parser) Close() []Event {
 
 // emit appends e, joining text to text.
 func (p *Parser) emit(e Event) {
-	if e.Raw == "" && e.Kind != EventCallStart && e.Kind != EventCallArgs && e.Kind != EventCallEnd {
+	if e.Raw == "" && e.Kind != EventCallStart && e.Kind != EventCallArgs &&
+		e.Kind != EventCallEnd {
 		return
 	}
 	if n := len(p.events); n > 0 && p.events[n-1].Kind == e.Kind && e.Kind != EventCallStart &&
@@ -282,7 +284,8 @@ func (p *Parser) readName(final bool) bool {
 		p.hold(len(p.buf) - len(rest) + len(p.syntax.BeforeArgs))
 		p.call.state = wantArgs
 		p.mode = inCall
-	case !final && len(p.buf) <= maxNameText && (rest == "" || mayBecome(rest, p.syntax.BeforeArgs, p.syntax.BeforeID)):
+	case !final && len(p.buf) <= maxNameText && (rest == "" ||
+		mayBecome(rest, p.syntax.BeforeArgs, p.syntax.BeforeID)):
 		return false
 	default:
 		p.call.giveBack()
@@ -294,7 +297,8 @@ func (p *Parser) readName(final bool) bool {
 // nameEnd is the length of the function name at the front of s.
 func nameEnd(s string) int {
 	end := strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.:", r))
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("_-.:", r))
 	})
 	if end < 0 {
 		return len(s)

@@ -14,7 +14,8 @@ func events(format Format, pieces ...string) []Event {
 	add := func(es []Event) {
 		for _, e := range es {
 			n := len(all)
-			if n > 0 && all[n-1].Kind == e.Kind && e.Kind != EventCallStart && e.Kind != EventCallEnd {
+			if n > 0 && all[n-1].Kind == e.Kind && e.Kind != EventCallStart &&
+				e.Kind != EventCallEnd {
 				all[n-1].Text += e.Text
 				all[n-1].Raw += e.Raw
 				continue
@@ -68,27 +69,35 @@ func raw(es []Event) string {
 // runes cuts text into characters.
 func runes(text string) []string { return strings.Split(text, "") }
 
-func TestParser(t *testing.T) {
-	f := func(format Format, text, want string) {
+// expect checks the events of text, fed whole and character by character.
+func expect(t *testing.T) func(format Format, text, want string) {
+	return func(format Format, text, want string) {
 		t.Helper()
 		for _, pieces := range [][]string{{text}, runes(text)} {
 			es := events(format, pieces...)
 			if got := describe(es); got != want {
-				t.Errorf("%s, %d pieces, %q:\n got %s\nwant %s", format.Name, len(pieces), text, got, want)
+				t.Errorf("%s, %d pieces, %q:\n got %s\nwant %s", format.Name, len(pieces), text,
+					got, want)
 			}
 			if got := raw(es); got != text {
 				t.Errorf("%s: %q becomes %q", format.Name, text, got)
 			}
 		}
 	}
+}
+
+func TestParserOfHermes(t *testing.T) {
+	f := expect(t)
 	h := Hermes()
 	f(h, "Hello world", `"Hello world"`)
 	f(h, "", "")
 	f(h, " \n ", `" \n "`)
 	f(h, "a < b <tool b", `"a < b <tool b"`)
-	f(h, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": [1, {\"y\": \"}\\\"\"}]}}\n</tool_call>",
+	f(h, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": [1, {\"y\": "+
+		"\"}\\\"\"}]}}\n</tool_call>",
 		`call(f) {"x": [1, {"y": "}\""}]} end`)
-	f(h, "Sure.\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>\n<tool_call>{\"name\":\"g\",\"arguments\":{}}</tool_call>\n",
+	f(h, "Sure.\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>\n<tool_call>"+
+		"{\"name\":\"g\",\"arguments\":{}}</tool_call>\n",
 		`"Sure.\n" call(f) {} end call(g) {} end`)
 	f(h, `<tool_call>{"name":"f","arguments":{}}</tool_call> Done.`, `call(f) {} end " Done."`)
 	f(h, `<tool_call>{"name":"f","arguments":{}}`, `call(f) {} end`)
@@ -97,15 +106,20 @@ func TestParser(t *testing.T) {
 	f(h, `<tool_call>{"name":"f"}</tool_call>`, `call(f) end`)
 	f(h, `<tool_call>{"name":"f","arguments":null}</tool_call>`, `call(f) end`)
 	f(h, `<tool_call>{"name":"f","arguments":"{\"a\": 1}"}</tool_call>`, `call(f) {"a": 1} end`)
-	f(h, `<tool_call>{"id":"c1","name":"f\u00e9","arguments":{},"x":-1.5e+3}</tool_call>`, `call(fé #c1) {} end`)
+	f(h, `<tool_call>{"id":"c1","name":"f\u00e9","arguments":{},"x":-1.5e+3}</tool_call>`,
+		`call(fé #c1) {} end`)
 	f(h, "<think>\nhm\n\n</think>\n\nanswer", `think("hm") "answer"`)
-	f(h, "\n<think>a\nb</think><tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>", `think("a\nb") call(f) {} end`)
+	f(h, "\n<think>a\nb</think><tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>",
+		`think("a\nb") call(f) {} end`)
 	f(h, "<think>\n\n</think>\n\nanswer", `"answer"`)
 	f(h, "<think>never closed\n", `think("never closed\n")`)
 	f(h, "I say <think>this</think>", `"I say <think>this</think>"`)
 	f(h.ForPrompt("assistant\n<think>\n"), "hm\n</think>\n\nanswer", `think("hm") "answer"`)
 	f(h.ForPrompt("assistant\n<think>\n\n</think>\n\n"), "answer", `"answer"`)
+}
 
+func TestParserOfLlama(t *testing.T) {
+	f := expect(t)
 	l := Llama3()
 	f(l, `{"name": "f", "parameters": {"a": "b"}}`, `call(f) {"a": "b"} end`)
 	f(l, ` {"type": "function", "name": "f", "parameters": {}}; {"name": "g", "parameters": {}}`,
@@ -115,54 +129,65 @@ func TestParser(t *testing.T) {
 	f(l, `{"name": "Bob", "age": 3}`, `"{\"name\": \"Bob\", \"age\": 3}"`)
 	f(l, `{"name": "Bob"} and {}`, `"{\"name\": \"Bob\"} and {}"`)
 	f(l, `Use {"name": "f", "parameters": {}}`, `"Use {\"name\": \"f\", \"parameters\": {}}"`)
+}
 
+func TestParserOfMistral(t *testing.T) {
+	f := expect(t)
 	m := Mistral()
-	f(m, `[TOOL_CALLS][{"name": "f", "arguments": {"a": 1}, "id": "abc"}, {"name": "g", "arguments": {}}]`,
+	f(m, `[TOOL_CALLS][{"name": "f", "arguments": {"a": 1}, "id": "abc"}, {"name": "g", `+
+		`"arguments": {}}]`,
 		`call(f) {"a": 1} end call(g) {} end`)
 	f(m, `[TOOL_CALLS] [{"name": "f", "arguments": {}}] bye`, `call(f) {} end " bye"`)
-	f(m, `ok[TOOL_CALLS]f[CALL_ID]x1[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}`, `"ok" call(f #x1) {"a": 1} end call(g) {} end`)
+	f(m, `ok[TOOL_CALLS]f[CALL_ID]x1[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}`,
+		`"ok" call(f #x1) {"a": 1} end call(g) {} end`)
 	f(m, `[THINK]hm[/THINK]yes`, `think("hm") "yes"`)
 	f(m, `[TOOL_CALLS]not a call`, `"[TOOL_CALLS]not a call"`)
 	f(m, `[TOOL_CALLS]`+strings.Repeat("a", 600), `"[TOOL_CALLS]`+strings.Repeat("a", 600)+`"`)
 	f(m, `[TOOL_CALLS][]`, `"[TOOL_CALLS][]"`)
+}
 
+func TestParserOfOthers(t *testing.T) {
+	f := expect(t)
 	f(Nemotron(), `<TOOLCALL>[{"name": "f", "arguments": {}}]</TOOLCALL>`, `call(f) {} end`)
 	f(CommandR(), `<|START_THINKING|>hm<|END_THINKING|><|START_ACTION|>[`+"\n"+
 		`    {"tool_call_id": "0", "tool_name": "f", "parameters": {"a": 1}}`+"\n]<|END_ACTION|>",
 		`think("hm") call(f #0) {"a": 1} end`)
 	f(CommandR(), `<|START_RESPONSE|>hi<|END_RESPONSE|>`, `"hi"`)
-	f(DeepSeekV31(), `x<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜>`+
-		`<｜tool▁call▁begin｜>g<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>`, `"x" call(f) {"a": 1} end call(g) {} end`)
-	f(Format{}, `{"name": "f", "parameters": {}} <tool_call>`, `"{\"name\": \"f\", \"parameters\": {}} <tool_call>"`)
+	f(DeepSeekV31(),
+		`x<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜>`+
+			`<｜tool▁call▁begin｜>g<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>`,
+		`"x" call(f) {"a": 1} end call(g) {} end`)
+	f(Format{}, `{"name": "f", "parameters": {}} <tool_call>`,
+		`"{\"name\": \"f\", \"parameters\": {}} <tool_call>"`)
 }
 
 func TestParserBrokenCalls(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()
-		for _, pieces := range [][]string{{text}, runes(text)} {
-			es := events(Hermes(), pieces...)
-			if got := describe(es); got != want {
-				t.Errorf("%d pieces, %q:\n got %s\nwant %s", len(pieces), text, got, want)
-			}
-			if got := raw(es); got != text {
-				t.Errorf("%q becomes %q", text, got)
-			}
-		}
+		expect(t)(Hermes(), text, want)
 	}
 	// Not a call: all text.
-	for _, text := range []string{"<tool_call>", "<tool_call>\n", "<tool_call>{", `<tool_call>{"name": "f"`, `<tool_call>[1]`,
-		`<tool_call>{"name": 5, "arguments": {}}</tool_call>`, `<tool_call>{"name": "f", "arguments": [1]}`,
-		`<tool_call>{}</tool_call>`, `<tool_call>{'name': 'f'}</tool_call>`, `<tool_call>{"name": ""}`,
-		`<tool_call>{"name": "f", "arguments": "x`, `<tool_call>{"a":` + strings.Repeat("[", 65), "</tool_call>",
-		`<tool_call>{"a" 1}`, `<tool_call>{"a":01}`, `<tool_call>{"a":1.}`, `<tool_call>{"a":tru}`, `<tool_call>{"a":"\x"}`,
-		"<tool_call>{\"a\":\"\n\"}", `<tool_call>{"a":1,}`, `<tool_call>{,}`, `<tool_call>{"a":[1}`, `<tool_call>{"a":-}`} {
+	for _, text := range []string{"<tool_call>", "<tool_call>\n", "<tool_call>{",
+		`<tool_call>{"name": "f"`, `<tool_call>[1]`,
+		`<tool_call>{"name": 5, "arguments": {}}</tool_call>`,
+		`<tool_call>{"name": "f", "arguments": [1]}`,
+		`<tool_call>{}</tool_call>`, `<tool_call>{'name': 'f'}</tool_call>`,
+		`<tool_call>{"name": ""}`,
+		`<tool_call>{"name": "f", "arguments": "x`, `<tool_call>{"a":` + strings.Repeat("[", 65),
+		"</tool_call>",
+		`<tool_call>{"a" 1}`, `<tool_call>{"a":01}`, `<tool_call>{"a":1.}`, `<tool_call>{"a":tru}`,
+		`<tool_call>{"a":"\x"}`,
+		"<tool_call>{\"a\":\"\n\"}", `<tool_call>{"a":1,}`, `<tool_call>{,}`,
+		`<tool_call>{"a":[1}`, `<tool_call>{"a":-}`} {
 		f(text, fmt.Sprintf("%q", text))
 	}
 	// A second marker after a broken call still counts.
-	f(`<tool_call>oh <tool_call>{"name":"f","arguments":{}}</tool_call>`, `"<tool_call>oh " call(f) {} end`)
+	f(`<tool_call>oh <tool_call>{"name":"f","arguments":{}}</tool_call>`,
+		`"<tool_call>oh " call(f) {} end`)
 	// Broken once the arguments have begun: they went out already.
 	f(`<tool_call>{"name":"f","arguments":{"a": tru`, `call(f) {"a": tru broken`)
-	f(`<tool_call>{"name":"f","arguments":{"a": trux}}</tool_call>`, `call(f) {"a": tru broken "x}}</tool_call>"`)
+	f(`<tool_call>{"name":"f","arguments":{"a": trux}}</tool_call>`,
+		`call(f) {"a": tru broken "x}}</tool_call>"`)
 	f(`<tool_call>{"name":"f","arguments":{}`, `call(f) {} broken`)
 	f(`<tool_call>{"name":"f","arguments":{}]`, `call(f) {} broken "]"`)
 }
@@ -200,7 +225,8 @@ func TestParserStreams(t *testing.T) {
 func formats() []Format {
 	thinking := Hermes()
 	thinking.Thinking = true
-	return []Format{Hermes(), Llama3(), Mistral(), Nemotron(), CommandR(), DeepSeekV31(), thinking, {}}
+	return []Format{Hermes(), Llama3(), Mistral(), Nemotron(), CommandR(), DeepSeekV31(), thinking,
+		{}}
 }
 
 // checkParser feeds text whole and in pieces: the events must be the same, their Raws must be the
@@ -218,7 +244,8 @@ func checkParser(t *testing.T, text string, seed uint64) {
 		}
 		cut := events(format, pieces...)
 		if fmt.Sprint(whole) != fmt.Sprint(cut) {
-			t.Fatalf("%s: %q\nwhole  %s\npieces %s", format.Name, text, describe(whole), describe(cut))
+			t.Fatalf("%s: %q\nwhole  %s\npieces %s", format.Name, text, describe(whole),
+				describe(cut))
 		}
 		if raw(whole) != text {
 			t.Fatalf("%s: %q becomes %q", format.Name, text, raw(whole))
@@ -232,7 +259,8 @@ func checkNesting(t *testing.T, es []Event) {
 	open, calls := false, false
 	for _, e := range es {
 		start, end := e.Kind == EventCallStart, e.Kind == EventCallEnd
-		if start == open && start || (end || e.Kind == EventCallArgs) && !open || open && e.Kind == EventText {
+		if start == open && start || (end || e.Kind == EventCallArgs) && !open || open &&
+			e.Kind == EventText {
 			t.Fatalf("events out of order: %s", describe(es))
 		}
 		if start && e.Name == "" {
@@ -257,10 +285,14 @@ func checkNesting(t *testing.T, es []Event) {
 
 // TestParserProperties feeds random mixtures of the fragments that matter.
 func TestParserProperties(t *testing.T) {
-	fragments := []string{"<tool_call>", "</tool_call>", "<think>", "</think>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[",
-		"]", "<|python_tag|>", "{", "}", `"name"`, `"arguments"`, `"parameters"`, `"f"`, ":", ",", `{"name": "f", "arguments": `,
-		`{"name":"f","parameters":{}}`, `{"a": [1, "}"]}`, "null", "1.5", "\\", `"`, " ", "\n", "text", "é🚀", ";", "<", "<TOOLCALL>[",
-		"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "<|START_ACTION|>", "true", "x[ARGS]{", "[/THINK]", "[THINK]"}
+	fragments := []string{"<tool_call>", "</tool_call>", "<think>", "</think>", "[TOOL_CALLS]",
+		"[ARGS]", "[CALL_ID]", "[",
+		"]", "<|python_tag|>", "{", "}", `"name"`, `"arguments"`, `"parameters"`, `"f"`, ":", ",",
+		`{"name": "f", "arguments": `,
+		`{"name":"f","parameters":{}}`, `{"a": [1, "}"]}`, "null", "1.5", "\\", `"`, " ", "\n",
+		"text", "é🚀", ";", "<", "<TOOLCALL>[",
+		"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "<|START_ACTION|>", "true",
+		"x[ARGS]{", "[/THINK]", "[THINK]"}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for seed := range uint64(3000) {
 		var b strings.Builder
@@ -272,9 +304,11 @@ func TestParserProperties(t *testing.T) {
 }
 
 func FuzzParser(f *testing.F) {
-	f.Add("<think>\nhm\n</think>\n\nHi <tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>", uint64(1))
+	f.Add("<think>\nhm\n</think>\n\nHi <tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": "+
+		"1}}\n</tool_call>", uint64(1))
 	f.Add(`{"name": "f", "parameters": {}}; {"name": "g"}`, uint64(2))
-	f.Add(`[TOOL_CALLS][{"name": "f", "arguments": "{}", "id": "x"}] [TOOL_CALLS]f[CALL_ID]1[ARGS]{}`, uint64(3))
+	f.Add(`[TOOL_CALLS][{"name": "f", "arguments": "{}", "id": "x"}] `+
+		`[TOOL_CALLS]f[CALL_ID]1[ARGS]{}`, uint64(3))
 	f.Add(`<|START_ACTION|>[{"tool_name": "f", "parameters": null}]<|END_ACTION|>`, uint64(4))
 	f.Fuzz(func(t *testing.T, text string, seed uint64) { checkParser(t, text, seed) })
 }
@@ -284,7 +318,8 @@ func TestDetectFormat(t *testing.T) {
 		t.Helper()
 		got := DetectFormat(template)
 		if got.Name != want || (got.Think != "") != thinks {
-			t.Errorf("DetectFormat(%.40q) = %s, reasoning %q; want %s, %v", template, got.Name, got.Think, want, thinks)
+			t.Errorf("DetectFormat(%.40q) = %s, reasoning %q; want %s, %v", template, got.Name,
+				got.Think, want, thinks)
 		}
 	}
 	f("", "plain", false)

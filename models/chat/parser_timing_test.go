@@ -16,7 +16,8 @@ func BenchmarkParserText(b *testing.B) {
 
 // BenchmarkParserCall feeds a whole call in pieces of four bytes.
 func BenchmarkParserCall(b *testing.B) {
-	text := "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"location\": \"Bern\", \"days\": 3}}\n</tool_call>"
+	text := "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"location\": \"Bern\", " +
+		"\"days\": 3}}\n</tool_call>"
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {

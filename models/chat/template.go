@@ -10,7 +10,8 @@ import (
 
 // Options carry the tokens a template may print and the clock.
 type Options struct {
-	BOS, EOS string            // bos_token and eos_token; an empty one is not defined in the template
+	// bos_token and eos_token; an empty one is not defined in the template
+	BOS, EOS string
 	Extra    map[string]string // other special tokens by name, as pad_token
 	Now      func() time.Time  // for strftime_now; nil means time.Now
 }

@@ -152,7 +152,8 @@ type branch struct {
 	line int
 }
 
-// macroDef is a macro as written. Slots of special variables are -1 when the body does not use them.
+// macroDef is a macro as written. Slots of special variables are -1 when the body does not use
+// them.
 type macroDef struct {
 	name                    string
 	params                  []string

@@ -1,9 +1,10 @@
 package jinja
 
-// Characters whose upper or title case is several characters (Unicode SpecialCasing.txt, the entries
-// without a condition): each word is the character, then what it becomes.
+// Characters whose upper or title case is several characters (Unicode SpecialCasing.txt, the
+// entries without a condition): each word is the character, then what it becomes.
 const (
-	upperSpecial = " \u00dfSS \u0149\u02bcN \u01f0J\u030c \u0390\u0399\u0308\u0301 \u03b0\u03a5\u0308\u0301" +
+	upperSpecial = " \u00dfSS \u0149\u02bcN \u01f0J\u030c \u0390\u0399\u0308\u0301 " +
+		"\u03b0\u03a5\u0308\u0301" +
 		" \u0587\u0535\u0552 \u1e96H\u0331 \u1e97T\u0308 \u1e98W\u030a \u1e99Y\u030a" +
 		" \u1e9aA\u02be \u1f50\u03a5\u0313 \u1f52\u03a5\u0313\u0300 \u1f54\u03a5\u0313\u0301" +
 		" \u1f56\u03a5\u0313\u0342 \u1f80\u1f08\u0399 \u1f81\u1f09\u0399 \u1f82\u1f0a\u0399" +
@@ -28,7 +29,8 @@ const (
 		" \u1ffc\u03a9\u0399 \ufb00FF \ufb01FI \ufb02FL \ufb03FFI \ufb04FFL \ufb05ST \ufb06ST" +
 		" \ufb13\u0544\u0546 \ufb14\u0544\u0535 \ufb15\u0544\u053b \ufb16\u054e\u0546" +
 		" \ufb17\u0544\u053d "
-	titleSpecial = " \u00dfSs \u0149\u02bcN \u01f0J\u030c \u0390\u0399\u0308\u0301 \u03b0\u03a5\u0308\u0301" +
+	titleSpecial = " \u00dfSs \u0149\u02bcN \u01f0J\u030c \u0390\u0399\u0308\u0301 " +
+		"\u03b0\u03a5\u0308\u0301" +
 		" \u0587\u0535\u0582 \u1e96H\u0331 \u1e97T\u0308 \u1e98W\u030a \u1e99Y\u030a" +
 		" \u1e9aA\u02be \u1f50\u03a5\u0313 \u1f52\u03a5\u0313\u0300 \u1f54\u03a5\u0313\u0301" +
 		" \u1f56\u03a5\u0313\u0342 \u1fb2\u1fba\u0345 \u1fb4\u0386\u0345 \u1fb6\u0391\u0342" +

@@ -99,7 +99,8 @@ func (in *interp) equalAt(a, b Value, depth int) (bool, error) {
 		return in.equalDicts(x, y, depth+1)
 	case *span:
 		y, ok := b.(*span)
-		return ok && x.n == y.n && (x.n == 0 || x.start == y.start && (x.n == 1 || x.step == y.step)), nil
+		return ok && x.n == y.n && (x.n == 0 || x.start == y.start &&
+			(x.n == 1 || x.step == y.step)), nil
 	}
 	return a == b, nil
 }
@@ -157,7 +158,8 @@ func (in *interp) ordered(op compareOp, a, b Value, depth int) (bool, error) {
 	if okX && okY && l.tuple == m.tuple {
 		return in.orderedLists(op, l.items, m.items, depth)
 	}
-	return false, typeErrorf("'%s' not supported between instances of '%s' and '%s'", op, typeName(a),
+	return false, typeErrorf("'%s' not supported between instances of '%s' and '%s'", op,
+		typeName(a),
 		typeName(b))
 }
 

@@ -10,7 +10,7 @@ const (
 	SyntaxError    ErrorKind = iota // the template does not compile
 	UndefinedError                  // an operation on a value that is not defined
 	TypeError                       // an operation that the types do not have
-	ValueError                      // right type, impossible value (also overflow and division by zero)
+	ValueError                      // an impossible value, overflow, division by zero
 	SecurityError                   // something the sandbox forbids
 	RaisedError                     // the template called raise_exception
 	LimitError                      // a bound on steps, bytes or depth was reached

@@ -14,7 +14,8 @@ func (in *interp) eval(e expr) (Value, error) {
 		return nil, err
 	}
 	if in.depth >= maxEvalDepth {
-		return nil, errorf(LimitError, "expressions and macro calls nested more than %d deep", maxEvalDepth)
+		return nil, errorf(LimitError, "expressions and macro calls nested more than %d deep",
+			maxEvalDepth)
 	}
 	in.depth++
 	v, err := e.eval(in)
@@ -164,7 +165,8 @@ func (e *condExpr) eval(in *interp) (Value, error) {
 	if e.other != nil {
 		return in.eval(e.other)
 	}
-	return undefinedHint("the inline if-expression evaluated to false and no else section was defined."), nil
+	return undefinedHint("the inline if-expression evaluated to false and no else section was " +
+		"defined."), nil
 }
 
 func (e *listExpr) eval(in *interp) (Value, error) {

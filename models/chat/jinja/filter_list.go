@@ -25,15 +25,15 @@ func listFilter(name string) filterFunc {
 	case "min":
 		return func(in *interp, v Value, a args) (Value, error) { return extreme(in, opLt, v, a) }
 	case "reject":
-		return func(in *interp, v Value, a args) (Value, error) { return pick(in, v, a, false, false) }
+		return picking(false, false)
 	case "rejectattr":
-		return func(in *interp, v Value, a args) (Value, error) { return pick(in, v, a, true, false) }
+		return picking(true, false)
 	case "reverse":
 		return filterReverse
 	case "select":
-		return func(in *interp, v Value, a args) (Value, error) { return pick(in, v, a, false, true) }
+		return picking(false, true)
 	case "selectattr":
-		return func(in *interp, v Value, a args) (Value, error) { return pick(in, v, a, true, true) }
+		return picking(true, true)
 	case "slice":
 		return filterSlice
 	case "sort":

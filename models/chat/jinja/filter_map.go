@@ -67,7 +67,13 @@ func filterMap(in *interp, v Value, a args) (Value, error) {
 	})
 }
 
-// pick is select, reject, selectattr and rejectattr.
+func isTrue(_ *interp, v Value, _ args) (bool, error) { return truth(v), nil }
+
+// picking makes select, reject, selectattr and rejectattr.
+func picking(byAttr, want bool) filterFunc {
+	return func(in *interp, v Value, a args) (Value, error) { return pick(in, v, a, byAttr, want) }
+}
+
 func pick(in *interp, v Value, a args, byAttr, want bool) (Value, error) {
 	return in.mapped(v, true, func() (mapper, error) {
 		pos := a.pos
@@ -79,7 +85,7 @@ func pick(in *interp, v Value, a args, byAttr, want bool) (Value, error) {
 			get = newGetter(pos[0], nil)
 			pos = pos[1:]
 		}
-		check := testFunc(func(_ *interp, item Value, _ args) (bool, error) { return truth(item), nil })
+		check := testFunc(isTrue)
 		rest := args{kw: a.kw}
 		if len(pos) > 0 {
 			name, _ := asString(pos[0])

@@ -163,7 +163,8 @@ func parseIntText(text string, base int64) (*big.Int, bool) {
 		}
 		base = 10
 	}
-	if strings.HasPrefix(bare, "_") || strings.HasSuffix(bare, "_") || strings.Contains(bare, "__") ||
+	if strings.HasPrefix(bare, "_") || strings.HasSuffix(bare, "_") ||
+		strings.Contains(bare, "__") ||
 		strings.ContainsAny(bare, "+-") {
 		return nil, false
 	}

@@ -214,7 +214,7 @@ func filterTruncate(in *interp, v Value, a args) (Value, error) {
 	}
 	tail := int64(utf8.RuneCountInString(end))
 	if length < tail || leeway < 0 {
-		return nil, valueErrorf("truncate: length %d is less than that of the end, or leeway is negative", length)
+		return nil, valueErrorf("truncate: length %d or leeway %d is too small", length, leeway)
 	}
 	n, err := in.length(v)
 	if err != nil || int64(n) <= min(length, 1<<40)+min(leeway, 1<<40) {

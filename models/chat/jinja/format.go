@@ -166,13 +166,13 @@ func (f *formatter) argument(name string) (Value, error) {
 	}
 	if name == "" {
 		if f.auto < 0 {
-			return nil, valueErrorf("cannot switch from manual field specification to automatic field numbering")
+			return nil, valueErrorf("cannot switch from manual to automatic field numbering")
 		}
 		n = uint64(f.auto)
 		f.auto++
 	} else {
 		if f.auto > 0 {
-			return nil, valueErrorf("cannot switch from automatic field numbering to manual field specification")
+			return nil, valueErrorf("cannot switch from automatic to manual field numbering")
 		}
 		f.auto = -1
 	}

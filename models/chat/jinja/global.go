@@ -94,7 +94,8 @@ func (d *Dict) fill(in *interp, from Value) error {
 			return err
 		}
 		if len(pair) != 2 {
-			return valueErrorf("dictionary update sequence element has length %d; 2 is required", len(pair))
+			return valueErrorf("dictionary update sequence element has length %d; 2 is required",
+				len(pair))
 		}
 		if err := d.put(in, pair[0], pair[1]); err != nil {
 			return err

@@ -75,9 +75,12 @@ func checkError(t *testing.T, g golden, err error) {
 	class, msg, _ := strings.Cut(g.Err, ": ")
 	e := err.(*Error)
 	want := map[string]ErrorKind{
-		"TemplateError": RaisedError, "UndefinedError": UndefinedError, "SecurityError": SecurityError,
-		"TypeError": TypeError, "FilterArgumentError": TypeError, "AttributeError": UndefinedError,
-		"TemplateSyntaxError": SyntaxError, "TemplateAssertionError": SyntaxError, "SyntaxError": SyntaxError,
+		"TemplateError": RaisedError, "UndefinedError": UndefinedError,
+		"SecurityError": SecurityError,
+		"TypeError":     TypeError, "FilterArgumentError": TypeError,
+		"AttributeError":      UndefinedError,
+		"TemplateSyntaxError": SyntaxError, "TemplateAssertionError": SyntaxError,
+		"SyntaxError":          SyntaxError,
 		"TemplateRuntimeError": TypeError,
 	}
 	kind, ok := want[class]
@@ -91,7 +94,8 @@ func checkError(t *testing.T, g golden, err error) {
 	if !same {
 		t.Errorf("%s\n  %v\n  Python: %s", g.Source, err, g.Err)
 	}
-	if exact := e.Kind == RaisedError || e.Kind == SecurityError || class == "UndefinedError"; exact &&
+	if exact := e.Kind == RaisedError || e.Kind == SecurityError ||
+		class == "UndefinedError"; exact &&
 		e.Msg != strings.Replace(msg, " on line 1 ", " ", 1) {
 		t.Errorf("%s\n  says %q\n  Python %q", g.Source, e.Msg, msg)
 	}

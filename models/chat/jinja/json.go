@@ -21,7 +21,8 @@ type jsonStyle struct {
 
 func filterToJSON(in *interp, v Value, a args) (Value, error) {
 	var p [4]Value
-	if err := a.bind("tojson", p[:], "ensure_ascii", "indent", "separators", "sort_keys"); err != nil {
+	err := a.bind("tojson", p[:], "ensure_ascii", "indent", "separators", "sort_keys")
+	if err != nil {
 		return nil, err
 	}
 	style := jsonStyle{item: ", ", pair: ": "}

@@ -14,7 +14,8 @@ func digits(src string, i int) int {
 		switch c := src[i]; {
 		case c >= '0' && c <= '9':
 			i++
-		case c == '_' && i+1 < len(src) && src[i+1] >= '0' && src[i+1] <= '9' && isDigitAt(src, i-1):
+		case c == '_' && i+1 < len(src) && src[i+1] >= '0' && src[i+1] <= '9' &&
+			isDigitAt(src, i-1):
 			i++
 		default:
 			return i
@@ -78,7 +79,8 @@ func intEnd(src string, i int) int {
 			set = "0123456789abcdefABCDEF"
 		}
 		end := i + 2
-		for set != "" && end < len(src) && (src[end] == '_' || strings.IndexByte(set, src[end]) >= 0) {
+		for set != "" && end < len(src) && (src[end] == '_' ||
+			strings.IndexByte(set, src[end]) >= 0) {
 			end++
 		}
 		if end > i+2 {

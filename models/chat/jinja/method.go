@@ -9,11 +9,12 @@ import (
 // isStringMethod names the methods of str that templates may call.
 func isStringMethod(name string) bool {
 	switch name {
-	case "capitalize", "center", "count", "endswith", "expandtabs", "find", "format", "index", "isalnum",
-		"isalpha", "isascii", "isdecimal", "isdigit", "islower", "isnumeric", "isprintable", "isspace",
-		"istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix",
-		"removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split",
-		"splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill":
+	case "capitalize", "center", "count", "endswith", "expandtabs", "find", "format", "index",
+		"isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "islower", "isnumeric",
+		"isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip",
+		"partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust",
+		"rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip",
+		"swapcase", "title", "upper", "zfill":
 		return true
 	}
 	return false
@@ -236,7 +237,8 @@ func affix(s, name string, a args) (Value, error) {
 	for _, c := range choices {
 		part, isStr := asString(c)
 		if !isStr {
-			return nil, typeErrorf("%s first arg must be str or a tuple of str, not %s", name, argType(c))
+			return nil, typeErrorf("%s first arg must be str or a tuple of str, not %s", name,
+				argType(c))
 		}
 		if ok && test(s, part) {
 			return true, nil

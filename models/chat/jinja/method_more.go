@@ -87,7 +87,8 @@ func (in *interp) joinMethod(sep string, a args) (Value, error) {
 	for i, item := range items {
 		text, ok := asString(item)
 		if !ok {
-			return nil, typeErrorf("sequence item %d: expected str instance, %s found", i, typeName(item))
+			return nil, typeErrorf("sequence item %d: expected str instance, %s found", i,
+				typeName(item))
 		}
 		if err := in.grow(2 * (len(sep) + len(text))); err != nil {
 			return nil, err
@@ -211,11 +212,12 @@ func (in *interp) listMethod(l *List, name string, a args) (Value, error) {
 	if len(a.kw) > 0 || len(a.pos) < 1 || len(a.pos) > 3 || name == "count" && len(a.pos) > 1 {
 		return nil, typeErrorf("wrong number of arguments for %s", name)
 	}
-	lo, hi := int64(0), int64(len(l.items))
-	var err error
+	n := int64(len(l.items))
+	lo, hi := int64(0), n
 	for i, bound := range []*int64{&lo, &hi} {
 		if i+1 < len(a.pos) {
-			if *bound, err = clampBound(a.pos[i+1], *bound, int64(len(l.items)), 0, int64(len(l.items))); err != nil {
+			var err error
+			if *bound, err = clampBound(a.pos[i+1], *bound, n, 0, n); err != nil {
 				return nil, err
 			}
 		}

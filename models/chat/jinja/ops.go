@@ -46,7 +46,8 @@ func isText(v Value) bool {
 }
 
 func unsupported(op arithOp, a, b Value) error {
-	return typeErrorf("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a), typeName(b))
+	return typeErrorf("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a),
+		typeName(b))
 }
 
 // concat is a + b for strings and lists; done is false for anything else.
@@ -54,7 +55,8 @@ func (in *interp) concat(a, b Value) (v Value, done bool, err error) {
 	if x, ok := asString(a); ok {
 		y, ok := asString(b)
 		if !ok {
-			return nil, true, typeErrorf("can only concatenate str (not \"%s\") to str", typeName(b))
+			return nil, true, typeErrorf("can only concatenate str (not \"%s\") to str",
+				typeName(b))
 		}
 		_, safeA := a.(Markup)
 		_, safeB := b.(Markup)
@@ -71,7 +73,8 @@ func (in *interp) concat(a, b Value) (v Value, done bool, err error) {
 	}
 	y, ok := b.(*List)
 	if !ok || x.tuple != y.tuple {
-		return nil, true, typeErrorf("can only concatenate %s (not \"%s\") to %s", typeName(a), typeName(b),
+		return nil, true, typeErrorf("can only concatenate %s (not \"%s\") to %s", typeName(a),
+			typeName(b),
 			typeName(a))
 	}
 	if err := in.grow(48 + 16*(len(x.items)+len(y.items))); err != nil {
@@ -167,7 +170,8 @@ func (in *interp) contains(container, item Value) (bool, error) {
 	}
 	part, ok := asString(item)
 	if !ok {
-		return false, typeErrorf("'in <string>' requires string as left operand, not %s", typeName(item))
+		return false, typeErrorf("'in <string>' requires string as left operand, not %s",
+			typeName(item))
 	}
 	return strings.Contains(text, part), in.scan(len(text) + len(part))
 }

@@ -13,8 +13,8 @@ type parser struct {
 	names []*nameExpr // to resolve at the end
 	nest  int         // open blocks
 	deep  int         // open expressions
-	// soft counts open {% if %}: an unknown filter in one fails only when reached. Those outside are
-	// errors unless they turn out to stand in an inline if.
+	// soft counts open {% if %}: an unknown filter in one fails only when reached. Those outside
+	// are errors unless they turn out to stand in an inline if.
 	soft    int
 	unknown []error
 }
@@ -185,7 +185,8 @@ func (p *parser) block(ends ...string) ([]stmt, string, error) {
 		return nil, "", err
 	}
 	if p.tok().kind == tokEOF {
-		return nil, "", p.fail(p.tok().line, "block of line %d has no '%s'", opened, ends[len(ends)-1])
+		return nil, "", p.fail(p.tok().line, "block of line %d has no '%s'", opened,
+			ends[len(ends)-1])
 	}
 	p.next()
 	t := p.next()

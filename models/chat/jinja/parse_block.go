@@ -134,7 +134,8 @@ func (p *parser) target(until string) (target, error) {
 func (p *parser) targetPart(withNamespace bool) (target, error) {
 	if p.skip(tokOp, "(") {
 		if p.deep++; p.deep > maxNesting {
-			return target{}, p.fail(p.tok().line, "parentheses nested more than %d deep", maxNesting)
+			return target{}, p.fail(p.tok().line, "parentheses nested more than %d deep",
+				maxNesting)
 		}
 		defer func() { p.deep-- }()
 		t, err := p.target("")
@@ -174,7 +175,8 @@ func (p *parser) newMacro(name string, line int) *macroDef {
 	for s := p.scope; s != nil; s = s.parent {
 		s.closure = true
 	}
-	m := &macroDef{name: name, scope: newScope(p.scope), caller: -1, varargs: -1, kwargs: -1, line: line}
+	m := &macroDef{name: name, scope: newScope(p.scope), caller: -1, varargs: -1, kwargs: -1,
+		line: line}
 	m.scope.macro = m
 	return m
 }

@@ -78,7 +78,7 @@ func (in *interp) appendList(b []byte, l *List, depth int) ([]byte, error) {
 	if l.tuple {
 		opening, closing = '(', ')'
 	}
-	// Brackets and commas, four times over: most of a list of lists is copied while the buffer grows.
+	// Brackets and commas, four times over: they are copied while the buffer grows.
 	if err := in.grow(8 + 8*len(l.items)); err != nil {
 		return nil, err
 	}

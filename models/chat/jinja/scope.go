@@ -48,7 +48,8 @@ func (e *nameExpr) resolve(globals map[string]int) {
 	e.scope = nil
 }
 
-// special gives a macro that mentions caller, varargs or kwargs without declaring it the slot for it.
+// special gives a macro that mentions caller, varargs or kwargs without declaring it the slot for
+// it.
 func (m *macroDef) special(name string) (int, bool) {
 	var slot *int
 	switch name {

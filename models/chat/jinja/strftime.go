@@ -47,12 +47,14 @@ func timeField(t time.Time, c, flag byte) (text string, ok bool) {
 	}
 	// Formats made of others.
 	if parts, ok := map[byte]string{
-		'c': "%a %b %e %H:%M:%S %Y", 'D': "%m/%d/%y", 'F': "%Y-%m-%d", 'R': "%H:%M", 'r': "%I:%M:%S %p",
+		'c': "%a %b %e %H:%M:%S %Y", 'D': "%m/%d/%y", 'F': "%Y-%m-%d", 'R': "%H:%M",
+		'r': "%I:%M:%S %p",
 		'T': "%H:%M:%S", 'x': "%m/%d/%y", 'X': "%H:%M:%S",
 	}[c]; ok {
 		return strftime(t, parts), true
 	}
-	layout := map[byte]string{'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'h': "Jan", 'p': "PM"}[c]
+	layout := map[byte]string{'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'h': "Jan",
+		'p': "PM"}[c]
 	switch c {
 	case 'f':
 		return itoa(t.Nanosecond()/1000, 6, "0"), true
