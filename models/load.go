@@ -25,11 +25,12 @@ type Model struct {
 	Checkpoint runtime.Checkpoint
 	Generation GenerationConfig
 	// TokenizerJSON is tokenizer.json, or nil; GGUF is the file, or nil.
-	TokenizerJSON []byte
-	GGUF          *gguf.File
-	ChatTemplate  string // "" when there is none
-	BOSToken      string
-	EOSToken      string
+	TokenizerJSON   []byte
+	TokenizerConfig []byte // tokenizer_config.json, or nil
+	GGUF            *gguf.File
+	ChatTemplate    string // "" when there is none
+	BOSToken        string
+	EOSToken        string
 	// Unused are tensors of the checkpoint that the program does not read.
 	Unused []string
 
@@ -179,6 +180,7 @@ func (m *Model) readTokenizerConfig(dir string) error {
 	}
 	var c tokenizerConfig
 	if err == nil {
+		m.TokenizerConfig = data
 		if err := json.Unmarshal(data, &c); err != nil {
 			return fmt.Errorf("tokenizer_config.json: %w", err)
 		}

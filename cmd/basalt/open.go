@@ -49,7 +49,7 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 
 // load reads a model's files, or makes up its weights.
 func (f *modelFlags) load(path string) (*models.Model, error) {
-	o := models.LoadOptions{MaxContext: f.Ctx}
+	var o models.LoadOptions
 	if f.Load == "dummy" {
 		o.Dummy = &models.DummySpec{Seed: f.DummySeed}
 	}
@@ -111,7 +111,11 @@ func modelName(path string) string {
 func newTokenizer(m *models.Model) (*tokenizer.Tokenizer, error) {
 	switch {
 	case m.TokenizerJSON != nil:
-		return tokenizer.FromJSON(m.TokenizerJSON)
+		t, err := tokenizer.FromJSON(m.TokenizerJSON)
+		if err != nil || m.TokenizerConfig == nil {
+			return t, err
+		}
+		return t.WithConfig(m.TokenizerConfig)
 	case m.GGUF != nil:
 		v, err := models.GGUFVocab(m.GGUF)
 		if err != nil {

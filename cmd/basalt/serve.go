@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -78,17 +79,14 @@ func newLogger(level string) (*zap.Logger, error) {
 func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.DeviceInfo,
 	models []*opened, log *zap.Logger,
 ) error {
-	auth, err := c.authentication(l)
-	if err != nil {
+	cfg := server.Config{
+		Origins: c.AllowOrigin, Logger: log, DrainTimeout: c.DrainTimeout, Version: version,
+	}
+	if err := c.authenticate(&cfg, l); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	cfg := server.Config{Auth: auth, Logger: log, DrainTimeout: c.DrainTimeout, Version: version}
 	for _, m := range models {
-		cfg.Models = append(cfg.Models, server.Model{
-			ID: m.name, Tokenizer: m.tok, Template: m.template, Loop: m.loop,
-			EOS: m.model.Generation.EOS, Defaults: m.model.Generation.Sampling(),
-			MaxContext: m.maxContext, Device: dev, Created: time.Now(),
-		})
+		cfg.Models = append(cfg.Models, m.served(dev))
 	}
 	s, err := server.New(cfg)
 	if err != nil {
@@ -103,13 +101,30 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	case <-ctx.Done():
 	}
 	log.Info("draining", zap.Duration("deadline", c.DrainTimeout))
-	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
+	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout+drainGrace)
 	defer cancel()
 	return errors.Join(s.Shutdown(drain), <-served)
 }
 
-// authentication resolves --auth auto: open on loopback, keys elsewhere.
-func (c *serveCmd) authentication(l net.Listener) (server.Auth, error) {
+// drainGrace is what the server has beyond the streams' deadline, to write their last events.
+const drainGrace = 5 * time.Second
+
+// served is the model as the server takes it.
+func (o *opened) served(dev runtime.DeviceInfo) server.Model {
+	g := &o.model.Generation
+	p := g.Sampling()
+	return server.Model{
+		ID: o.name, Tokenizer: o.tok, Template: o.template, Loop: o.loop, EOS: g.EOS,
+		Defaults: server.Defaults{
+			Temperature: &p.Temperature, TopP: &p.TopP, TopK: p.TopK, MinP: p.MinP,
+			RepetitionPenalty: p.RepetitionPenalty,
+		},
+		MaxContext: o.maxContext, Device: dev, Created: time.Now(),
+	}
+}
+
+// authenticate resolves --auth auto: open on loopback, keys elsewhere.
+func (c *serveCmd) authenticate(cfg *server.Config, l net.Listener) error {
 	addr, _ := l.Addr().(*net.TCPAddr)
 	loopback := addr != nil && addr.IP.IsLoopback()
 	mode := c.Auth
@@ -119,16 +134,24 @@ func (c *serveCmd) authentication(l net.Listener) (server.Auth, error) {
 			mode = "none"
 		}
 	}
-	switch {
-	case mode == "none" && !loopback:
-		return server.Auth{},
-			fmt.Errorf("--auth none on %s: without authentication only loopback is "+
-				"served; use --auth keys --keys FILE", l.Addr())
-	case mode == "none":
-		return server.NoAuth(c.AllowOrigin), nil
-	case c.Keys == "":
-		return server.Auth{},
-			errors.New("--auth keys needs --keys FILE, lines of: tenant name sha256:HEX")
+	if mode == "none" {
+		if !loopback {
+			return fmt.Errorf("--auth none on %s: without authentication only loopback is served; "+
+				"use --auth keys --keys FILE", l.Addr())
+		}
+		return nil
 	}
-	return server.KeyFile(c.Keys)
+	if c.Keys == "" {
+		return errors.New("--auth keys needs --keys FILE, lines of: tenant name sha256:HEX")
+	}
+	file, err := os.Open(c.Keys)
+	if err != nil {
+		return fmt.Errorf("cannot open --keys: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	cfg.Auth = server.AuthKeys
+	if cfg.Keys, err = server.ReadKeys(file); err != nil {
+		return fmt.Errorf("--keys %s: %w", c.Keys, err)
+	}
+	return nil
 }

@@ -63,13 +63,13 @@ func (t *Template) variables(in *Input) (*jinja.Dict, inputSize, error) {
 	if err != nil {
 		return nil, b.size, err
 	}
+	for name, token := range t.tokens.All() {
+		vars.Set(name, token)
+	}
 	vars.Set("messages", messages)
 	vars.Set("tools", tools)
 	vars.Set("documents", jinja.None{})
 	vars.Set("add_generation_prompt", in.AddGenerationPrompt)
-	for name, token := range t.tokens.All() {
-		vars.Set(name, token)
-	}
 	for _, name := range sortedKeys(in.Kwargs) {
 		if _, taken := vars.Get(name); taken && name != "documents" || isFunction(name) {
 			return nil, b.size, fmt.Errorf("template argument %q is reserved", name)

@@ -55,7 +55,7 @@ func longInput(turns, numTools int, text string) Input {
 func TestLimitsGrowWithInput(t *testing.T) {
 	_, want := corpus(t)
 	short := strings.Repeat("word ", 10)
-	long := strings.Repeat("word ", 400_000)
+	long := strings.Repeat("word ", 100_000)
 	for _, name := range keys(want) {
 		tmpl := corpusTemplate(t, name)
 		f := func(what string, in Input) {
@@ -66,6 +66,6 @@ func TestLimitsGrowWithInput(t *testing.T) {
 		}
 		f("2,001 messages", longInput(1000, 1, short))
 		f("500 tools", longInput(1, 500, short))
-		f("6 MB of text", longInput(1, 1, long))
+		f("1.5 MB of text", longInput(1, 1, long))
 	}
 }
