@@ -12,7 +12,7 @@ import (
 type formatSpec struct {
 	fill      string
 	align     byte // < > ^ =, 0 if not given
-	sign      byte // + - or space
+	sign      byte // + - or space, 0 if not given
 	alt, zero bool
 	width     int
 	group     byte // , or _ between thousands
@@ -21,7 +21,7 @@ type formatSpec struct {
 }
 
 func parseSpec(s string) (formatSpec, error) {
-	f := formatSpec{fill: " ", sign: '-', precision: -1}
+	f := formatSpec{precision: -1}
 	_, size := utf8.DecodeRuneInString(s)
 	if size < len(s) && strings.IndexByte("<>^=", s[size]) >= 0 {
 		f.fill, f.align = s[:size], s[size]
@@ -33,8 +33,11 @@ func parseSpec(s string) (formatSpec, error) {
 		f.sign, s = s[0], s[1:]
 	}
 	f.alt = cutByte(&s, '#')
-	if f.zero = cutByte(&s, '0'); f.zero && f.align == 0 {
-		f.fill, f.align = "0", '='
+	if f.zero = cutByte(&s, '0'); f.fill == "" {
+		f.fill = " "
+		if f.zero {
+			f.fill = "0"
+		}
 	}
 	var err error
 	if f.width, err = cutInt(&s, 0); err != nil {
@@ -96,6 +99,13 @@ func (in *interp) formatValue(v Value, spec string) (string, error) {
 	if err := in.grow(f.width*len(f.fill) + 2*max(f.precision, 0)); err != nil {
 		return "", err
 	}
+	refused := "scn"
+	if f.group == ',' {
+		refused = "scnboxX"
+	}
+	if f.group != 0 && f.verb != 0 && strings.IndexByte(refused, f.verb) >= 0 {
+		return "", valueErrorf("Cannot specify '%c' with '%c'.", f.group, f.verb)
+	}
 	if text, ok := asString(v); ok {
 		return f.text(text)
 	}
@@ -114,13 +124,24 @@ func (in *interp) formatValue(v Value, spec string) (string, error) {
 }
 
 func (f *formatSpec) text(s string) (string, error) {
-	if f.verb != 0 && f.verb != 's' || f.align == '=' && !f.zero || f.sign != '-' {
+	if f.verb != 0 && f.verb != 's' || f.align == '=' || f.sign != 0 || f.alt || f.group != 0 {
 		return "", valueErrorf("Invalid format specifier for a string")
 	}
 	if f.precision >= 0 && f.precision < utf8.RuneCountInString(s) {
 		s = s[:runeOffset(s, f.precision)]
 	}
 	return f.pad("", s, '<'), nil
+}
+
+// numberAlign is where a number goes unless the format says: zeros belong after the sign.
+func (f *formatSpec) numberAlign() byte {
+	switch {
+	case f.align != 0:
+		return f.align
+	case f.zero:
+		return '='
+	}
+	return '>'
 }
 
 // pad brings sign+digits to the width; align is used where none was given.
@@ -147,7 +168,7 @@ func (f *formatSpec) signOf(negative bool) string {
 	switch {
 	case negative:
 		return "-"
-	case f.sign == '-':
+	case f.sign == '-' || f.sign == 0:
 		return ""
 	}
 	return string(f.sign)
@@ -164,7 +185,7 @@ func (f *formatSpec) integer(n *big.Int) (string, error) {
 	case 'b':
 		base, prefix = 2, "0b"
 	case 'c':
-		return f.pad("", string(rune(n.Int64())), '<'), nil
+		return f.integerChar(n)
 	default:
 		return "", valueErrorf("Unknown format code '%c' for object of type 'int'", f.verb)
 	}
@@ -179,7 +200,17 @@ func (f *formatSpec) integer(n *big.Int) (string, error) {
 	if f.alt {
 		sign += prefix
 	}
-	return f.pad(sign, f.grouped(digits, len(sign), base), '>'), nil
+	return f.pad(sign, f.grouped(digits, len(sign), base), f.numberAlign()), nil
+}
+
+func (f *formatSpec) integerChar(n *big.Int) (string, error) {
+	if f.precision >= 0 || f.sign != 0 || f.alt {
+		return "", valueErrorf("Sign, '#' and precision not allowed with format specifier 'c'")
+	}
+	if !n.IsInt64() || n.Int64() < 0 || n.Int64() > utf8.MaxRune {
+		return "", valueErrorf("%%c arg not in range(0x110000)")
+	}
+	return f.pad("", string(rune(n.Int64())), f.numberAlign()), nil
 }
 
 // grouped puts the separator between the digits before the point, and zeros in front of them where
@@ -193,11 +224,12 @@ func (f *formatSpec) grouped(digits string, signLen, base int) string {
 		every = 4
 	}
 	whole, rest := digits, ""
-	if i := strings.IndexAny(digits, ".e%"); i >= 0 && base == 10 {
+	if i := strings.IndexAny(digits, ".eEinIN%"); i >= 0 && base == 10 {
 		whole, rest = digits[:i], digits[i:]
 	}
 	room := f.width - signLen - len(rest)
-	for f.zero && len(whole)+(len(whole)-1)/every < room {
+	zeros := f.fill == "0" && f.numberAlign() == '='
+	for zeros && len(whole)+(len(whole)-1)/every < room {
 		whole = "0" + whole
 		if len(whole)%every == 1 && len(whole)+(len(whole)-1)/every > room {
 			break
@@ -226,7 +258,7 @@ func (f *formatSpec) float(x float64) (string, error) {
 		digits += "%"
 	}
 	sign := f.signOf(math.Signbit(x) && !math.IsNaN(x))
-	return f.pad(sign, f.grouped(digits, len(sign), 10), '>'), nil
+	return f.pad(sign, f.grouped(digits, len(sign), 10), f.numberAlign()), nil
 }
 
 // floatDigits formats a non-negative float with one of Python's presentation types; 0 is none.
@@ -234,33 +266,44 @@ func floatDigits(x float64, verb byte, precision int, alt bool) (string, error) 
 	lower := verb | 0x20
 	var out string
 	switch {
+	case verb != 0 && strings.IndexByte("efgEFGn", verb) < 0:
+		return "", valueErrorf("Unknown format code '%c' for object of type 'float'", verb)
 	case math.IsInf(x, 0):
 		out = "inf"
 	case math.IsNaN(x):
 		out = "nan"
 	case verb == 0 && precision < 0:
-		return string(appendFloat(nil, x)), nil
+		out = string(appendFloat(nil, x))
+		if alt {
+			out = withPoint(out)
+		}
 	case verb == 0 || lower == 'g' || verb == 'n':
 		out = generalFloat(x, precision, verb == 0, alt)
-	case lower == 'f' || lower == 'e':
+	default:
 		if precision < 0 {
 			precision = 6
 		}
 		out = strconv.FormatFloat(x, lower, precision, 64)
-		if alt && precision == 0 {
-			mantissa, exp, _ := strings.Cut(out, "e")
-			out = mantissa + "."
-			if exp != "" {
-				out += "e" + exp
-			}
+		if alt {
+			out = withPoint(out)
 		}
-	default:
-		return "", valueErrorf("Unknown format code '%c' for object of type 'float'", verb)
 	}
 	if verb >= 'A' && verb <= 'Z' {
 		out = strings.ToUpper(out)
 	}
 	return out, nil
+}
+
+// withPoint puts a point behind the digits before any exponent, unless there is one.
+func withPoint(digits string) string {
+	mantissa, exp, _ := strings.Cut(digits, "e")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += "."
+	}
+	if exp != "" {
+		mantissa += "e" + exp
+	}
+	return mantissa
 }
 
 // generalFloat is the presentation type g; bare is no type but a precision, which keeps one digit
@@ -279,16 +322,18 @@ func generalFloat(x float64, precision int, bare, alt bool) string {
 	if bare {
 		limit--
 	}
-	if exp < -4 || exp >= limit {
-		if !alt {
-			mantissa = trimZeros(mantissa)
-		}
-		return mantissa + "e" + expText
+	out := mantissa + "e" + expText
+	fixed := exp >= -4 && exp < limit
+	if fixed {
+		out = strconv.FormatFloat(x, 'f', precision-1-exp, 64)
 	}
-	out := strconv.FormatFloat(x, 'f', precision-1-exp, 64)
-	if !alt {
-		out = trimZeros(out)
+	switch {
+	case alt:
+		return withPoint(out)
+	case !fixed:
+		return trimZeros(mantissa) + "e" + expText
 	}
+	out = trimZeros(out)
 	if bare && !strings.Contains(out, ".") {
 		out += ".0"
 	}

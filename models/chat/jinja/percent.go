@@ -76,7 +76,7 @@ func (p *percentState) conversion(s string) (rest string, err error) {
 			return "", err
 		}
 	}
-	f := formatSpec{fill: " ", sign: '-', align: '>', precision: -1}
+	f := formatSpec{fill: " ", align: '>', precision: -1}
 	for s != "" && strings.IndexByte("-+ #0", s[0]) >= 0 {
 		f.flag(s[0])
 		s = s[1:]
