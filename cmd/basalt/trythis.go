@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
+	"os"
 )
 
 // printTryThis says where the server listens and how to reach it, with commands that work as they
@@ -14,9 +14,9 @@ func printTryThis(addr string, models []*opened) {
 	}
 	m := models[0]
 	if m.template == nil {
-		printCompletion(addr, m.name)
+		printCompletion(addr, m)
 	} else {
-		printChat(addr, m.name)
+		printChat(addr, m)
 	}
 }
 
@@ -26,26 +26,26 @@ client = boto3.client("bedrock-runtime", endpoint_url="http://%s", region_name="
 %s'
 `
 
-func printCompletion(addr, name string) {
+func printCompletion(addr string, m *opened) {
 	fmt.Printf("\nTry it:\n\n  curl http://%s/v1/completions -H 'Content-Type: application/json' \\\n"+
 		"    -d '{\"model\": %q, \"prompt\": \"Once upon a time\", \"max_tokens\": 100}'\n\n",
-		addr, name)
+		addr, m.name)
 	call := fmt.Sprintf("body = {\"prompt\": \"Once upon a time\", \"max_gen_len\": 100}\n"+
 		"print(json.load(client.invoke_model(modelId=%q, body=json.dumps(body))[\"body\"])"+
-		"[\"generation\"])", name)
+		"[\"generation\"])", m.name)
 	fmt.Printf(boto3, addr, call)
-	fmt.Printf("\n  %s run MODEL 'Once upon a time'\n\n", self())
+	fmt.Printf("\n  %s run %s 'Once upon a time'\n\n", self(), m.path)
 }
 
-func printChat(addr, name string) {
+func printChat(addr string, m *opened) {
 	fmt.Printf("\nTry it:\n\n  curl http://%s/v1/chat/completions -H 'Content-Type: application/json' \\\n"+
-		"    -d '{\"model\": %q, \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", addr, name)
+		"    -d '{\"model\": %q, \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", addr, m.name)
 	call := fmt.Sprintf("answer = client.converse(modelId=%q,\n"+
 		"    messages=[{\"role\": \"user\", \"content\": [{\"text\": \"Hello\"}]}])\n"+
-		"print(answer[\"output\"][\"message\"][\"content\"][0][\"text\"])", name)
+		"print(answer[\"output\"][\"message\"][\"content\"][0][\"text\"])", m.name)
 	fmt.Printf(boto3, addr, call)
-	fmt.Printf("\n  %s run MODEL\n\n", self())
+	fmt.Printf("\n  %s run %s\n\n", self(), m.path)
 }
 
-// self is how this program was called, shortened to what a person would type.
-func self() string { return "./" + filepath.Base("basalt") }
+// self is how this program was called.
+func self() string { return os.Args[0] }
