@@ -194,16 +194,25 @@ func wrapIndex(i, n int64) (int64, bool) {
 	return i, i >= 0 && i < n
 }
 
+// charAt is s[i], found from the end that i counts from; nil where there is none.
 func (in *interp) charAt(s string, i int64) (Value, error) {
-	if err := in.scan(len(s)); err != nil {
+	rest, size := s, 0
+	for ; i > 0 && rest != ""; i-- {
+		_, size = utf8.DecodeRuneInString(rest)
+		rest = rest[size:]
+	}
+	for ; i < -1 && rest != ""; i++ {
+		_, size = utf8.DecodeLastRuneInString(rest)
+		rest = rest[:len(rest)-size]
+	}
+	if err := in.work((len(s) - len(rest)) >> 4); err != nil || rest == "" {
 		return nil, err
 	}
-	i, ok := wrapIndex(i, int64(utf8.RuneCountInString(s)))
-	if !ok {
-		return nil, nil
+	if i < 0 {
+		_, size = utf8.DecodeLastRuneInString(rest)
+		return rest[len(rest)-size:], nil
 	}
-	rest := s[runeOffset(s, int(i)):]
-	_, size := utf8.DecodeRuneInString(rest)
+	_, size = utf8.DecodeRuneInString(rest)
 	return rest[:size], nil
 }
 
@@ -329,7 +338,7 @@ func (in *interp) sliceString(s string, start, step, count int64) (string, error
 	}
 	if step == 1 {
 		rest := s[runeOffset(s, int(start)):]
-		return rest[:runeOffset(rest, int(count))], in.scan(len(s))
+		return rest[:runeOffset(rest, int(count))], in.work(len(s) >> 5)
 	}
 	if err := in.grow(8 * len(s)); err != nil {
 		return "", err

@@ -23,6 +23,9 @@ func (in *interp) mapped(v Value, keep bool, prepare func() (mapper, error)) (Va
 				if err != nil || !ok {
 					return nil, false, err
 				}
+				if err := in.work(1); err != nil {
+					return nil, false, err
+				}
 				out, err := f(item)
 				if err != nil {
 					return nil, false, err

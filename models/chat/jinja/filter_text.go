@@ -55,7 +55,7 @@ func casing(f func(string) string) filterFunc {
 		if err := in.grow(3 * len(text)); err != nil {
 			return nil, err
 		}
-		if err := in.work(len(text) >> 1); err != nil {
+		if err := in.work(len(text)); err != nil {
 			return nil, err
 		}
 		return like(v, f(text)), nil

@@ -83,6 +83,9 @@ func fieldEnd(s string, i int) int {
 func (f *formatter) field(field string, depth int) (string, error) {
 	name, spec, _ := strings.Cut(field, ":")
 	name, conversion, converted := strings.Cut(name, "!")
+	if err := f.in.work(2); err != nil {
+		return "", err
+	}
 	v, err := f.lookup(name)
 	if err != nil {
 		return "", err

@@ -62,7 +62,7 @@ func (in *interp) stringMethod(s, name string, a args) (Value, error) {
 	if err := in.grow(3 * len(s)); err != nil {
 		return nil, err
 	}
-	if err := in.work(len(s) >> 1); err != nil {
+	if err := in.work(len(s)); err != nil {
 		return nil, err
 	}
 	switch name {

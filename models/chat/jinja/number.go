@@ -232,6 +232,9 @@ func (in *interp) intPower(x, y *big.Int) (Value, error) {
 	if !y.IsInt64() || y.Int64() > maxIntBits || int64(x.BitLen()-1)*y.Int64() > maxIntBits {
 		return nil, errorf(LimitError, "an integer has more than %d bits", maxIntBits)
 	}
+	if err := in.work(x.BitLen() * int(y.Int64()) >> 6); err != nil {
+		return nil, err
+	}
 	return in.checkedInt(new(big.Int).Exp(x, y, nil))
 }
 

@@ -123,9 +123,9 @@ func (in *interp) iterator(v Value) (func() (Value, bool, error), error) {
 func (in *interp) length(v Value) (int, error) {
 	switch v := v.(type) {
 	case string:
-		return utf8.RuneCountInString(v), in.scan(len(v))
+		return utf8.RuneCountInString(v), in.work(len(v) >> 5)
 	case Markup:
-		return utf8.RuneCountInString(string(v)), in.scan(len(v))
+		return utf8.RuneCountInString(string(v)), in.work(len(v) >> 5)
 	case *List:
 		return len(v.items), nil
 	case *Dict:
