@@ -13,6 +13,8 @@ type model struct {
 	// markers are the control tokens that the output parser must see; all others are left out of
 	// the text.
 	markers map[int32]bool
+	// controls finds the control tokens that a text spells.
+	controls *stopper
 }
 
 func newModel(m *Model) *model {
@@ -26,7 +28,18 @@ func newModel(m *Model) *model {
 			out.markers[id] = true
 		}
 	}
+	out.controls = newStopper(controlTexts(out))
 	return out
+}
+
+func controlTexts(m *model) []string {
+	var texts []string
+	for id := range m.vocab {
+		if text := m.Tokenizer.Token(id); text != "" && m.Tokenizer.IsSpecial(id) {
+			texts = append(texts, text)
+		}
+	}
+	return texts
 }
 
 func formatMarkers(f *chat.Format) []string {

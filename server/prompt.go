@@ -79,12 +79,12 @@ func (g *generation) chatPrompt() ([]int32, *api.Error) {
 	}
 	in := chat.Input{Messages: messages, AddGenerationPrompt: true}
 	if req.ToolChoice.Mode != api.ToolNone {
-		in.Tools = chatTools(req)
+		in.Tools = m.chatTools(req)
 	}
 	if len(req.TemplateArgs) > 0 {
 		in.Kwargs = make(map[string]json.RawMessage, len(req.TemplateArgs))
 		for name, arg := range req.TemplateArgs {
-			in.Kwargs[name] = arg
+			in.Kwargs[name] = m.plainJSON(arg)
 		}
 	}
 	text, rerr := m.Template.Render(in)
@@ -95,7 +95,7 @@ func (g *generation) chatPrompt() ([]int32, *api.Error) {
 		return nil, err
 	}
 	g.rendered = text
-	ids := m.Tokenizer.Encode(nil, text, tokenizer.EncodeOptions{ParseSpecial: true})
+	ids := m.encodeRendered(text)
 	if len(ids) == 0 {
 		return nil, api.FieldError("messages", "the conversation is empty")
 	}
@@ -118,25 +118,26 @@ func templateError(m *model, err error) *api.Error {
 func (m *model) messages(in []api.Message) ([]chat.Message, *api.Error) {
 	out := make([]chat.Message, 0, len(in))
 	for i := range in {
-		msg := chat.Message{Role: in[i].Role, Name: in[i].Name}
+		msg := chat.Message{Role: in[i].Role, Name: m.plain(in[i].Name)}
 		results := 0
 		for j := range in[i].Content {
 			b := &in[i].Content[j]
 			switch b.Kind {
 			case api.BlockText:
-				msg.Content += b.Text
+				msg.Content += m.plain(b.Text)
 			case api.BlockReasoning:
-				msg.Reasoning += b.Text
+				msg.Reasoning += m.plain(b.Text)
 			case api.BlockToolUse:
 				msg.ToolCalls = append(msg.ToolCalls, chat.ToolCall{
-					ID: b.ToolID, Name: b.ToolName, Arguments: b.Input,
+					ID: m.plain(b.ToolID), Name: m.plain(b.ToolName), Arguments: m.plainJSON(b.Input),
 				})
 			case api.BlockToolResult:
 				text, err := m.resultText(b)
 				if err != nil {
 					return nil, err
 				}
-				out = append(out, chat.Message{Role: "tool", ToolCallID: b.ToolID, Content: text})
+				out = append(out, chat.Message{Role: "tool", ToolCallID: m.plain(b.ToolID),
+					Content: text})
 				results++
 			default:
 				return nil, m.noImages()
@@ -155,7 +156,7 @@ func (m *model) resultText(b *api.Block) (string, *api.Error) {
 		if b.Content[i].Kind != api.BlockText {
 			return "", m.noImages()
 		}
-		text += b.Content[i].Text
+		text += m.plain(b.Content[i].Text)
 	}
 	return text, nil
 }
@@ -164,15 +165,15 @@ func (m *model) noImages() *api.Error {
 	return api.FieldError("messages", "the model %q takes no images", m.ID)
 }
 
-func chatTools(req *api.Request) []chat.Tool {
+func (m *model) chatTools(req *api.Request) []chat.Tool {
 	var tools []chat.Tool
 	for i := range req.Tools {
 		t := &req.Tools[i]
 		if req.ToolChoice.Mode == api.ToolNamed && t.Name != req.ToolChoice.Name {
 			continue
 		}
-		tools = append(tools, chat.Tool{Name: t.Name, Description: t.Description,
-			Parameters: t.Schema})
+		tools = append(tools, chat.Tool{Name: m.plain(t.Name), Description: m.plain(t.Description),
+			Parameters: m.plainJSON(t.Schema)})
 	}
 	return tools
 }

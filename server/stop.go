@@ -85,12 +85,17 @@ func (s *stopper) next(at int32, c byte) int32 {
 
 // feed reads more text. At the first byte that ends a stop string it returns the number of bytes
 // read and the length of the longest stop string that ends there; without one, len(text) and 0.
-func (s *stopper) feed(text []byte) (read, match int) {
+func (s *stopper) feed(text []byte) (read, match int) { return feed(s, text) }
+
+// feedString is feed for a string.
+func (s *stopper) feedString(text string) (read, match int) { return feed(s, text) }
+
+func feed[T string | []byte](s *stopper, text T) (read, match int) {
 	if s == nil {
 		return len(text), 0
 	}
-	for i, c := range text {
-		s.state = s.next(s.state, c)
+	for i := range len(text) {
+		s.state = s.next(s.state, text[i])
 		if m := s.nodes[s.state].match; m > 0 {
 			return i + 1, int(m)
 		}
