@@ -12,8 +12,8 @@ import (
 
 // Options are hooks of a loop; the zero value has none.
 type Options struct {
-	// Stepped, when set, is called by the loop's goroutine after each step with its numbers of tokens
-	// and sampled rows. It must be quick.
+	// Stepped, when set, is called by the loop's goroutine after each step with its numbers of
+	// tokens and sampled rows. It must be quick.
 	Stepped func(tokens, sampled int)
 }
 
@@ -46,8 +46,8 @@ func NewLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
 	return l
 }
 
-// Submit queues a request. It fails at once with ErrQueueFull, ErrDraining, *TooLongError, or an error
-// that wraps ErrDevice when the device is broken.
+// Submit queues a request. It fails at once with ErrQueueFull, ErrDraining, *TooLongError, or an
+// error that wraps ErrDevice when the device is broken.
 func (l *Loop) Submit(r *Request) (*Stream, error) {
 	if err := l.cfg.admissible(r); err != nil {
 		return nil, err
@@ -67,8 +67,8 @@ func (l *Loop) Health() error { return l.in.health() }
 // Config gives the sizes that the loop was made with.
 func (l *Loop) Config() Config { return l.cfg }
 
-// Stop drains: nothing new is accepted and what runs goes on until it ends or ctx does; then it ends
-// with ErrDraining. The executable is free when Stop has returned.
+// Stop drains: nothing new is accepted and what runs goes on until it ends or ctx does; then it
+// ends with ErrDraining. The executable is free when Stop has returned.
 func (l *Loop) Stop(ctx context.Context) error {
 	l.in.close()
 	select {

@@ -31,7 +31,8 @@ func (c Config) check() error {
 type Request struct {
 	ID     string
 	Tenant string
-	// Priority orders the waiting sequences: a lower number goes first, equal ones in order of arrival.
+	// Priority orders the waiting sequences: a lower number goes first, equal ones in order of
+	// arrival.
 	Priority int
 	// Prompt has at least one id; it belongs to the batcher from Submit on.
 	Prompt []int32
@@ -66,8 +67,8 @@ type TokenLogprob struct {
 	Logprob float32
 }
 
-// Event is one generated token, the end of a sequence, or both. Token is -1 when an event carries no
-// token.
+// Event is one generated token, the end of a sequence, or both. Token is -1 when an event carries
+// no token.
 type Event struct {
 	Token   int32
 	Logprob float32
@@ -76,8 +77,8 @@ type Event struct {
 	Err     error
 }
 
-// Errors of Submit and of events. ErrDevice is wrapped around what the device said; the request may be
-// tried again.
+// Errors of Submit and of events. ErrDevice is wrapped around what the device said; the request may
+// be tried again.
 var (
 	ErrQueueFull = errors.New("the queue of waiting requests is full")
 	ErrDraining  = errors.New("the server is shutting down")

@@ -2,10 +2,10 @@ package batcher
 
 import "basalt/runtime"
 
-// Schedule fills b with the next step and says whether there is one. Running sequences come first, in
-// the order of service: one token each when they generate, chunks while their prompt lasts. Then
-// waiting sequences start, as budget, blocks and slots allow. Nobody overtakes: when the first of the
-// waiting does not fit, the others wait too.
+// Schedule fills b with the next step and says whether there is one. Running sequences come first,
+// in the order of service: one token each when they generate, chunks while their prompt lasts. Then
+// waiting sequences start, as budget, blocks and slots allow. Nobody overtakes: when the first of
+// the waiting does not fit, the others wait too.
 func (s *Scheduler) Schedule(b *runtime.Batch) bool {
 	if s.inFlight {
 		panic("BUG: Schedule while a step is in flight")
@@ -52,8 +52,8 @@ func (s *Scheduler) prefillRunning(b *runtime.Batch, budget int) int {
 	return budget
 }
 
-// startWaiting admits sequences in order. A sequence starts only when the blocks of its whole prompt
-// are free, so that admitting it preempts nobody.
+// startWaiting admits sequences in order. A sequence starts only when the blocks of its whole
+// prompt are free, so that admitting it preempts nobody.
 func (s *Scheduler) startWaiting(b *runtime.Batch, budget int) {
 	for len(s.waiting) > 0 && budget > 0 && len(s.slots) > 0 {
 		q := s.waiting[0]

@@ -15,8 +15,8 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write what the scripts of testdata print back into them")
 
-// script drives a scheduler by text. A block of testdata/*.txt is a command, "----", what it prints,
-// and an empty line; lines that begin with # narrate.
+// script drives a scheduler by text. A block of testdata/*.txt is a command, "----", what it
+// prints, and an empty line; lines that begin with # narrate.
 type script struct {
 	s      *Scheduler
 	seqs   map[string]*sequence

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Stream carries the events of one request from the loop to one reader. The loop never waits for the
-// reader: events queue up, at most one for each token that the request may generate.
+// Stream carries the events of one request from the loop to one reader. The loop never waits for
+// the reader: events queue up, at most one for each token that the request may generate.
 type Stream struct {
 	loop *Loop
 	req  *Request
@@ -71,6 +71,6 @@ func (s *Stream) Next(ctx context.Context) (Event, error) {
 	}
 }
 
-// Abort ends the request: its last event is FinishAborted, unless it ended before, and its blocks are
-// free within one step. It may be called at any time, more than once, from any goroutine.
+// Abort ends the request: its last event is FinishAborted, unless it ended before, and its blocks
+// are free within one step. It may be called at any time, more than once, from any goroutine.
 func (s *Stream) Abort() { s.loop.abort(s) }

@@ -20,7 +20,8 @@ type Ceiling struct {
 // WriteOffline prints rows as a table; with a ceiling also the share of bandwidth and peak.
 func WriteOffline(w io.Writer, rows []OfflineRow, context int, c Ceiling) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "work\tsequences\ttok/s\t[worst\tbest]\tms/step\tGB/s\t% of read\tGOP/s\t% of peak\t")
+	fmt.Fprintln(t, "work\tsequences\ttok/s\t[worst\tbest]\tms/step\tGB/s\t% of read\tGOP/s\t% "+
+		"of peak\t")
 	for _, r := range rows {
 		ops := float64(c.OpsPerToken)
 		read := float64(c.BytesPerStep) + float64(c.KVBytes)*float64(context*r.Sequences)
@@ -53,7 +54,8 @@ func percent(x, of float64) string {
 // WriteServe prints one line for each run.
 func WriteServe(w io.Writer, clients []int, results []ServeResult) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "clients\tok\tfailed\ttok/s\treq/s\tTTFT p50\tp99\tTPOT p50\tp99\tgap p50\tp99\tmax ms\t")
+	fmt.Fprintln(t, "clients\tok\tfailed\ttok/s\treq/s\tTTFT p50\tp99\tTPOT p50\tp99\tgap p50\t"+
+		"p99\tmax ms\t")
 	for i, r := range results {
 		fmt.Fprintf(t, "%d\t%d\t%d\t%.1f\t%.2f\t%.0f\t%.0f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n",
 			clients[i], r.Completed, r.Failed, r.OutputPerSec, r.ReqPerSec, r.TTFT.P50, r.TTFT.P99,

@@ -39,6 +39,8 @@ const (
 	maxLayers  = 1 << 12
 	maxExperts = 1 << 12
 	maxContext = 1 << 26
+	// maxStacks bounds layers x experts, for each of which a program lists names.
+	maxStacks = 1 << 17
 )
 
 // check refuses absurd sizes before anything is computed from them.
@@ -66,17 +68,21 @@ func (c *Config) check() error {
 	case !(c.Eps > 0 && c.Eps < 1):
 		return fmt.Errorf("the norms' epsilon is %g; it must lie between 0 and 1", c.Eps)
 	}
-	return c.MoE.check()
+	return c.MoE.check(c.Layers)
 }
 
-func (m *MoE) check() error {
+func (m *MoE) check(layers int) error {
 	if m == nil {
 		return nil
 	}
 	if m.Experts < 1 || m.Experts > maxExperts || m.TopK < 1 || m.TopK > m.Experts ||
 		m.FFN < 1 || m.FFN > maxWidth {
-		return fmt.Errorf("a mixture keeps %d of %d experts of width %d; at most %d experts are possible",
+		return fmt.Errorf("a mixture keeps %d of %d experts of width %d; at most %d experts "+
+			"are possible",
 			m.TopK, m.Experts, m.FFN, maxExperts)
+	}
+	if layers*m.Experts > maxStacks {
+		return fmt.Errorf("%d layers of %d experts are more than %d", layers, m.Experts, maxStacks)
 	}
 	return nil
 }

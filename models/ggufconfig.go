@@ -153,7 +153,8 @@ func GGUFVocab(f *gguf.File) (tokenizer.GGUFVocab, error) {
 	model, ok := f.String("tokenizer.ggml.model")
 	tokens, okTokens := f.Strings("tokenizer.ggml.tokens")
 	if !ok || !okTokens {
-		return v, fmt.Errorf("the file has no tokenizer (tokenizer.ggml.model and tokenizer.ggml.tokens)")
+		return v, fmt.Errorf("the file has no tokenizer (tokenizer.ggml.model and " +
+			"tokenizer.ggml.tokens)")
 	}
 	v.Model, v.Tokens = model, tokens
 	v.Pre, _ = f.String("tokenizer.ggml.pre")

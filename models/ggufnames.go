@@ -25,7 +25,8 @@ func (c ggufCheckpoint) Names() []string { return slices.Sorted(maps.Keys(c)) }
 
 func newGGUFCheckpoint(f *gguf.File, family string) (ggufCheckpoint, error) {
 	if name, format := f.FirstUnsupported(); name != "" {
-		return nil, fmt.Errorf("tensor %q is stored as %s, which is not supported; requantise the model "+
+		return nil, fmt.Errorf("tensor %q is stored as %s, which is not supported; requantise "+
+			"the model "+
 			"to F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K", name, format)
 	}
 	c := ggufCheckpoint{}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -29,9 +30,11 @@ type hfConfig struct {
 	RopeTheta       float64    `json:"rope_theta"`
 	RopeScaling     *hfRope    `json:"rope_scaling"`
 	RopeParameters  *hfRope    `json:"rope_parameters"`
-	SlidingWindow   *int       `json:"sliding_window"`
-	UseSliding      *bool      `json:"use_sliding_window"`
-	MaxWindowLayers int        `json:"max_window_layers"`
+	Partial         float64    `json:"partial_rotary_factor"`
+	Original        int        `json:"original_max_position_embeddings"`
+	SlidingWindow   int        `json:"sliding_window"`
+	UseSliding      bool       `json:"use_sliding_window"`
+	MaxWindowLayers *int       `json:"max_window_layers"`
 	LayerTypes      []string   `json:"layer_types"`
 	LocalExperts    int        `json:"num_local_experts"`
 	NumExperts      int        `json:"num_experts"`
@@ -60,6 +63,9 @@ type hfRope struct {
 	BetaFast        float64 `json:"beta_fast"`
 	BetaSlow        float64 `json:"beta_slow"`
 	Truncate        *bool   `json:"truncate"`
+	// Settings for each kind of layer are not supported.
+	Full    any `json:"full_attention"`
+	Sliding any `json:"sliding_attention"`
 }
 
 // intOrSlice is a token id or a list of them; null is none.
@@ -97,6 +103,7 @@ func (h *hfConfig) config() (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	f := families[family]
 	if h.Act != "" && h.Act != "silu" {
 		return Config{}, fmt.Errorf("hidden_act %q is not supported; silu is", h.Act)
 	}
@@ -108,19 +115,25 @@ func (h *hfConfig) config() (Config, error) {
 		Family: family, Vocab: h.Vocab, Hidden: h.Hidden, FFN: h.FFN, Layers: h.Layers,
 		Eps: float32(h.Eps), Tied: h.Tied, MaxContext: h.MaxPositions, MLPBias: h.MLPBias,
 		Heads:   h.heads(),
-		QKVBias: h.AttentionBias || family == "qwen2", OutputBias: h.AttentionBias &&
-			family != "qwen2",
+		QKVBias: f.qkvBias || f.biases && h.AttentionBias, OutputBias: f.biases && h.AttentionBias,
 	}
-	if families[family].moe {
+	if h.HeadDim == nil && h.Heads > 0 && h.Hidden%h.Heads != 0 {
+		return Config{}, fmt.Errorf("hidden_size %d is no multiple of %d heads, and there is no "+
+			"head_dim", h.Hidden, h.Heads)
+	}
+	if f.moe {
 		c.MoE = h.moe(family)
 	}
 	if err := c.check(); err != nil {
 		return c, err
 	}
-	if c.Windows, err = h.windows(family); err != nil {
+	if c.Windows, err = h.windows(f.window); err != nil {
 		return c, err
 	}
-	rope := h.rope()
+	rope, err := h.rope(f)
+	if err != nil {
+		return c, err
+	}
 	if c.RoPE, err = rope.attr(c.Heads, c.MaxContext); err == nil {
 		c.MaxContext = rope.stretch(c.MaxContext)
 	}
@@ -157,63 +170,73 @@ func (h *hfConfig) moe(family string) *MoE {
 	return m
 }
 
-// windows gives each layer's window: by layer_types, or by the family's older keys.
-func (h *hfConfig) windows(family string) ([]int, error) {
-	window := 0
-	if h.SlidingWindow != nil {
-		window = *h.SlidingWindow
-	}
-	if window < 0 || (h.UseSliding != nil && !*h.UseSliding) {
+// windows gives each layer's window.
+func (h *hfConfig) windows(rule windowRule) ([]int, error) {
+	window := h.SlidingWindow
+	switch {
+	case window < 0 || window > maxContext:
+		return nil, fmt.Errorf("sliding_window is %d; it must be 0 to %d", window, maxContext)
+	case rule == noLayers || (rule != allLayers && !h.UseSliding):
 		window = 0
 	}
 	all := uniformWindows(h.Layers, window)
-	switch {
-	case window == 0:
-	case h.LayerTypes != nil:
-		if len(h.LayerTypes) != h.Layers {
-			return nil, fmt.Errorf("layer_types has %d entries for %d layers", len(h.LayerTypes),
-				h.Layers)
-		}
-		for i, kind := range h.LayerTypes {
-			switch kind {
-			case "full_attention":
-				all[i] = 0
-			case "sliding_attention":
-			default:
-				return nil, fmt.Errorf("layer_types[%d] is %q, which is not supported", i, kind)
-			}
-		}
-	case families[family].lateWindows:
-		if h.UseSliding == nil {
-			return uniformWindows(h.Layers, 0), nil
-		}
-		for i := range min(max(h.MaxWindowLayers, 0), h.Layers) {
-			all[i] = 0
-		}
+	if rule != lateLayersIfUsed || window == 0 {
+		return all, nil
 	}
-	return all, nil
+	if h.LayerTypes == nil {
+		from := 28 // the default of these families
+		if h.MaxWindowLayers != nil {
+			from = *h.MaxWindowLayers
+		}
+		clear(all[:min(max(from, 0), h.Layers)])
+		return all, nil
+	}
+	return all, h.byType(all)
 }
 
-func (h *hfConfig) rope() *ropeScaling {
-	r := h.RopeParameters
+// byType clears the window of layers that attend to everything.
+func (h *hfConfig) byType(windows []int) error {
+	if len(h.LayerTypes) != len(windows) {
+		return fmt.Errorf("layer_types has %d entries for %d layers", len(h.LayerTypes),
+			len(windows))
+	}
+	for i, kind := range h.LayerTypes {
+		switch kind {
+		case "full_attention":
+			windows[i] = 0
+		case "sliding_attention":
+		default:
+			return fmt.Errorf("layer_types[%d] is %q, which is not supported", i, kind)
+		}
+	}
+	return nil
+}
+
+// rope collects the rotary settings. As in transformers, rope_scaling goes before rope_parameters,
+// and what stands in either before what stands beside them, except for the original context.
+func (h *hfConfig) rope(f family) (*ropeScaling, error) {
+	r := h.RopeScaling
 	if r == nil {
-		r = h.RopeScaling
+		r = h.RopeParameters
 	}
 	if r == nil {
 		r = &hfRope{}
 	}
+	if r.Full != nil || r.Sliding != nil {
+		return nil, errors.New("rope_parameters that differ by kind of layer are not supported")
+	}
 	s := &ropeScaling{
-		Type: first(r.Type, r.OldType, "default"), Theta: first(r.Theta, h.RopeTheta, 10000),
-		Partial: first(r.Partial, 1), Factor: r.Factor, Original: r.Original, LowFreq: r.LowFreq,
-		HighFreq: r.HighFreq, AttentionFactor: r.AttentionFactor, MScale: r.MScale,
-		MScaleAllDim: r.MScaleAllDim, BetaFast: first(r.BetaFast, 32), BetaSlow: first(r.BetaSlow,
-			1),
+		Type: first(r.Type, r.OldType, "default"), Theta: first(r.Theta, h.RopeTheta, f.theta, 1e4),
+		Partial: first(r.Partial, h.Partial, 1), Factor: r.Factor,
+		Original: first(h.Original, r.Original), LowFreq: r.LowFreq, HighFreq: r.HighFreq,
+		AttentionFactor: r.AttentionFactor, MScale: r.MScale, MScaleAllDim: r.MScaleAllDim,
+		BetaFast: first(r.BetaFast, 32), BetaSlow: first(r.BetaSlow, 1),
 		Truncate: r.Truncate == nil || *r.Truncate,
 	}
 	if s.Factor == 0 && s.Type == "yarn" && s.Original > 0 {
 		s.Factor = float64(h.MaxPositions) / float64(s.Original)
 	}
-	return s
+	return s, nil
 }
 
 // first gives the first value that is not zero.

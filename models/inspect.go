@@ -13,7 +13,8 @@ import (
 // memory by context and batch.
 func Inspect(w io.Writer, m *Model) error {
 	c := m.Config
-	fmt.Fprintf(w, "%s: %s, %d layers, hidden %d, feed-forward %d, heads %d/%d of %d, vocabulary %d, "+
+	fmt.Fprintf(w, "%s: %s, %d layers, hidden %d, feed-forward %d, heads %d/%d of %d, "+
+		"vocabulary %d, "+
 		"context %d\n\n", m.Name, c.Family, c.Layers, c.Hidden, c.FFN, c.Heads.Query, c.Heads.KV,
 		c.Heads.Dim, c.Vocab, c.MaxContext)
 	if err := printProgram(w, m); err != nil {

@@ -103,7 +103,8 @@ func (m *Model) explain(err error) error {
 	for _, w := range m.Program.Weights {
 		for _, part := range w.Parts {
 			if dtype, found := c.Unsupported(part); found {
-				return fmt.Errorf("%w (tensor %q is stored as %s; F32, F16 and BF16 are supported)", err, part,
+				return fmt.Errorf("%w (tensor %q is stored as %s; F32, F16 and BF16 are "+
+					"supported)", err, part,
 					dtype)
 			}
 		}

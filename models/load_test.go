@@ -103,8 +103,8 @@ func TestUnusedTensorsAreReported(t *testing.T) {
 	}
 }
 
-// TestTruncatedFilesAreRefused cuts real files at many places; every byte of small ones is tried by the
-// readers' own tests.
+// TestTruncatedFilesAreRefused cuts real files at many places; every byte of small ones is tried by
+// the readers' own tests.
 func TestTruncatedFilesAreRefused(t *testing.T) {
 	f := func(path, name string) {
 		t.Helper()

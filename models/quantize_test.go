@@ -7,8 +7,8 @@ import (
 	"basalt/runtime"
 )
 
-// TestEncodeEqualsLlamaCpp: quantising the BF16 checkpoint gives the bytes that llama.cpp's quantiser
-// wrote. Query and key rows are left out, since GGUF orders them otherwise.
+// TestEncodeEqualsLlamaCpp: quantising the BF16 checkpoint gives the bytes that llama.cpp's
+// quantiser wrote. Query and key rows are left out, since GGUF orders them otherwise.
 func TestEncodeEqualsLlamaCpp(t *testing.T) {
 	source, err := Load("../testdata/llama3-tied", LoadOptions{})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"basalt/runtime"
 )
 
-// ropeScaling is the scaling part of a configuration; zero values are absent.
+// ropeScaling is what a configuration says about rotary positions; zero values are absent.
 type ropeScaling struct {
 	Type            string
 	Theta           float64
@@ -22,7 +22,8 @@ type ropeScaling struct {
 	BetaFast        float64
 	BetaSlow        float64
 	Truncate        bool
-	Divisors        []float32 // frequencies are divided by these, from GGUF's rope_freqs
+	Divisors        []float32 // frequencies are divided by these first, from GGUF's rope_freqs
+	Magnify         float64   // multiplies Scale last, from GGUF's attn_factor
 }
 
 // attr computes the frequencies as Hugging Face's modeling_rope_utils does for the type: default,
@@ -30,30 +31,86 @@ type ropeScaling struct {
 func (s *ropeScaling) attr(h runtime.Heads, maxContext int) (runtime.RoPEAttr, error) {
 	a := runtime.RoPEAttr{Heads: h, Scale: 1}
 	dim := int(float64(h.Dim) * s.Partial)
-	if dim < 2 || dim > h.Dim || dim%2 != 0 || !(s.Theta > 1) {
+	if dim < 2 || dim > h.Dim || dim%2 != 0 || !(s.Theta > 1 && s.Theta < 1e30) {
 		return a, fmt.Errorf("cannot rotate %d of %d numbers of a head with base %g", dim, h.Dim,
 			s.Theta)
+	}
+	if s.Original == 0 {
+		s.Original = maxContext
+	}
+	if err := s.check(dim); err != nil {
+		return a, err
 	}
 	a.InvFreq = make([]float64, dim/2)
 	for i := range a.InvFreq {
 		a.InvFreq[i] = math.Pow(s.Theta, -2*float64(i)/float64(dim))
 	}
-	if s.Type != "default" && !(s.Factor >= 1 && s.Factor < 1e6) {
-		return a, fmt.Errorf("rope scaling %q has the factor %g; it must be at least 1", s.Type,
-			s.Factor)
+	if err := s.divide(&a); err != nil {
+		return a, err
 	}
-	if s.Original == 0 {
-		s.Original = maxContext
-	}
-	return a, s.scale(&a, dim, maxContext)
+	s.scale(&a, dim, maxContext)
+	a.Scale *= float32(first(s.Magnify, 1))
+	return a, checkRotary(&a)
 }
 
-func (s *ropeScaling) scale(a *runtime.RoPEAttr, dim, maxContext int) error {
+// check refuses settings that give no usable frequencies.
+func (s *ropeScaling) check(dim int) error {
 	switch s.Type {
 	case "default":
-		if s.Divisors != nil {
-			return s.divide(a)
+		return nil
+	case "linear", "dynamic", "llama3", "yarn":
+	default:
+		return fmt.Errorf("rope scaling %q is not supported; known are default, linear, dynamic, "+
+			"llama3 and yarn", s.Type)
+	}
+	switch {
+	case !(s.Factor >= 1 && s.Factor < 1e6):
+		return fmt.Errorf("rope scaling %q has the factor %g; it must be at least 1", s.Type,
+			s.Factor)
+	case s.Original < 1 || s.Original > maxContext:
+		return fmt.Errorf("rope scaling %q has an original context of %d", s.Type, s.Original)
+	case s.Type == "llama3" && !(s.LowFreq > 0 && s.HighFreq > s.LowFreq):
+		return fmt.Errorf("rope scaling llama3 has low_freq_factor %g and high_freq_factor %g",
+			s.LowFreq, s.HighFreq)
+	case s.Type == "dynamic" && dim < 4:
+		return fmt.Errorf("rope scaling dynamic needs heads of 4 numbers or more, they have %d",
+			dim)
+	case s.Type == "yarn" && !(s.BetaFast > 0 && s.BetaSlow > 0):
+		return fmt.Errorf("rope scaling yarn has beta_fast %g and beta_slow %g", s.BetaFast,
+			s.BetaSlow)
+	}
+	return nil
+}
+
+// checkRotary proves that every angle and magnitude will be finite.
+func checkRotary(a *runtime.RoPEAttr) error {
+	if !(a.Scale > 0 && a.Scale < 1e6) {
+		return fmt.Errorf("the rotary settings scale attention by %g", a.Scale)
+	}
+	for i, f := range a.InvFreq {
+		if !(f > 0 && f <= 1e6) {
+			return fmt.Errorf("the rotary settings give pair %d the frequency %g", i, f)
 		}
+	}
+	return nil
+}
+
+func (s *ropeScaling) divide(a *runtime.RoPEAttr) error {
+	if s.Divisors == nil {
+		return nil
+	}
+	if len(s.Divisors) != len(a.InvFreq) {
+		return fmt.Errorf("rope_freqs has %d numbers, heads have %d pairs", len(s.Divisors),
+			len(a.InvFreq))
+	}
+	for i, d := range s.Divisors {
+		a.InvFreq[i] /= float64(d)
+	}
+	return nil
+}
+
+func (s *ropeScaling) scale(a *runtime.RoPEAttr, dim, maxContext int) {
+	switch s.Type {
 	case "linear":
 		for i := range a.InvFreq {
 			a.InvFreq[i] /= s.Factor
@@ -61,36 +118,14 @@ func (s *ropeScaling) scale(a *runtime.RoPEAttr, dim, maxContext int) error {
 	case "dynamic":
 		a.NTK = &runtime.DynamicNTK{Base: s.Theta, Factor: s.Factor, MaxPosition: maxContext}
 	case "llama3":
-		return s.llama3(a)
+		s.llama3(a)
 	case "yarn":
 		s.yarn(a, dim)
-	default:
-		return fmt.Errorf("rope scaling %q is not supported; known are default, linear, dynamic, "+
-			"llama3 and yarn", s.Type)
 	}
-	return nil
-}
-
-func (s *ropeScaling) divide(a *runtime.RoPEAttr) error {
-	if len(s.Divisors) != len(a.InvFreq) {
-		return fmt.Errorf("rope_freqs has %d numbers, heads have %d pairs", len(s.Divisors),
-			len(a.InvFreq))
-	}
-	for i, d := range s.Divisors {
-		if !(d > 0) {
-			return fmt.Errorf("rope_freqs has the divisor %g", d)
-		}
-		a.InvFreq[i] /= float64(d)
-	}
-	return nil
 }
 
 // llama3 leaves short wavelengths, divides long ones, and blends between.
-func (s *ropeScaling) llama3(a *runtime.RoPEAttr) error {
-	if !(s.LowFreq > 0 && s.HighFreq > s.LowFreq) {
-		return fmt.Errorf("rope scaling llama3 has low_freq_factor %g and high_freq_factor %g",
-			s.LowFreq, s.HighFreq)
-	}
+func (s *ropeScaling) llama3(a *runtime.RoPEAttr) {
 	for i, f := range a.InvFreq {
 		wave := 2 * math.Pi / f
 		turns := float64(s.Original) / wave
@@ -102,7 +137,6 @@ func (s *ropeScaling) llama3(a *runtime.RoPEAttr) error {
 			a.InvFreq[i] = (1-blend)*f/s.Factor + blend*f
 		}
 	}
-	return nil
 }
 
 // yarn interpolates the dimensions that turn slowly, leaves the fast ones, and scales attention.
@@ -147,9 +181,9 @@ func (s *ropeScaling) attention() float64 {
 		return 0.1*m*math.Log(s.Factor) + 1
 	}
 	switch {
-	case s.AttentionFactor > 0:
+	case s.AttentionFactor != 0:
 		return s.AttentionFactor
-	case s.MScale > 0 && s.MScaleAllDim > 0:
+	case s.MScale != 0 && s.MScaleAllDim != 0:
 		return mscale(s.MScale) / mscale(s.MScaleAllDim)
 	}
 	return mscale(1)

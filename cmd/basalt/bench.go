@@ -92,11 +92,13 @@ func (c *benchOfflineCmd) report(m *models.Model, opts runtime.CompileOptions,
 	s := runtime.ProgramStats(m.Program, m.Checkpoint)
 	if opts.Quantize != 0 {
 		fmt.Printf("weights are stored as %s\n", opts.Quantize)
-		s.BytesPerStep = s.ActiveParams / int64(opts.Quantize.BlockSize()) * int64(opts.Quantize.BlockBytes())
+		q := opts.Quantize
+		s.BytesPerStep = s.ActiveParams / int64(q.BlockSize()) * int64(q.BlockBytes())
 	}
 	read := (before.ReadGBs + after.ReadGBs) / 2
 	head := int64(m.Config.Vocab) * int64(m.Config.Hidden) * 2
-	fmt.Printf("ceilings: read %.1f GB/s before, %.1f after; float32 %.0f GFLOP/s, int8 %.0f GOP/s\n",
+	fmt.Printf("ceilings: read %.1f GB/s before, %.1f after; float32 %.0f GFLOP/s, int8 %.0f "+
+		"GOP/s\n",
 		before.ReadGBs, after.ReadGBs, after.FMAGFLOPs, after.Int8GOPs)
 	return bench.WriteOffline(os.Stdout, rows, c.Context, bench.Ceiling{
 		BytesPerStep: s.BytesPerStep, KVBytes: int64(m.Program.KV.BytesPerToken(opts.KVDType)),

@@ -72,8 +72,8 @@ type doctorCmd struct{}
 func newParser(c *cli) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("basalt"),
-		kong.Description("Basalt serves large language models on your own hardware, through the APIs "+
-			"that Bedrock and OpenAI clients already speak."),
+		kong.Description("Basalt serves large language models on your own hardware, through "+
+			"the APIs that Bedrock and OpenAI clients already speak."),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.DefaultEnvars("BASALT"),

@@ -51,7 +51,8 @@ func (s settings) Validate(app *kong.Application) error {
 			continue
 		}
 		if !known[key] {
-			return fmt.Errorf("unknown setting %q in the settings file; settings are named as the flags", key)
+			return fmt.Errorf("unknown setting %q in the settings file; settings are named as "+
+				"the flags", key)
 		}
 	}
 	return nil
@@ -66,8 +67,8 @@ func validateSection(command *kong.Node, section map[string]any) error {
 	return nil
 }
 
-// Resolve implements kong.Resolver. kong asks resolvers after it has read the environment, which must
-// win over the file.
+// Resolve implements kong.Resolver. kong asks resolvers after it has read the environment, which
+// must win over the file.
 func (s settings) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	for _, name := range flag.Envs {
 		if _, set := os.LookupEnv(name); set {

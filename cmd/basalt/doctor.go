@@ -27,7 +27,8 @@ func (doctorCmd) Run() error {
 	reportHugePages()
 	fmt.Println("measuring ... (other programs on this machine disturb this)")
 	c := cpu.MeasureCeilings(info.Threads)
-	fmt.Printf("read          %.1f GB/s: one sequence of a model of N GB decodes at most %.0f/N tokens/s\n",
+	fmt.Printf("read          %.1f GB/s: one sequence of a model of N GB decodes at most "+
+		"%.0f/N tokens/s\n",
 		c.ReadGBs, c.ReadGBs)
 	fmt.Printf("float32       %.0f GFLOP/s\n", c.FMAGFLOPs)
 	fmt.Printf("int8 dot      %.0f GOP/s\n", c.Int8GOPs)
@@ -47,7 +48,8 @@ func reportHugePages() {
 	text := strings.TrimSpace(string(data))
 	fmt.Printf("huge pages    %s", text)
 	if strings.Contains(text, "[never]") {
-		fmt.Print("; to speed decoding up: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")
+		fmt.Print("; to speed decoding up: echo madvise > " +
+			"/sys/kernel/mm/transparent_hugepage/enabled")
 	}
 	fmt.Println()
 }

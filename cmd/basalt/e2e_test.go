@@ -243,7 +243,8 @@ func TestInvokeModelWithTheLlamaBody(t *testing.T) {
 // TestManyStreamsEqualOne: 64 streams of mixed lengths give what each gives alone.
 func TestManyStreamsEqualOne(t *testing.T) {
 	p := serve(t, storiesModel, "--step-tokens", "40", "--max-seqs", "40")
-	words := strings.Fields("Once there was a little dog who liked to play in the park with Tom and Lily")
+	words := strings.Fields("Once there was a little dog who liked to play in the park with " +
+		"Tom and Lily")
 	prompt := func(i int) string { return strings.Join(words[:1+i%len(words)], " ") }
 	want := make([]string, 64)
 	for i := range want {
@@ -264,7 +265,8 @@ func TestManyStreamsEqualOne(t *testing.T) {
 	wg.Wait()
 }
 
-// TestClientsThatLeaveFreeTheirBlocks: the cache is empty soon after clients went away in mid-stream.
+// TestClientsThatLeaveFreeTheirBlocks: the cache is empty soon after clients went away in
+// mid-stream.
 func TestClientsThatLeaveFreeTheirBlocks(t *testing.T) {
 	p := serve(t, storiesModel)
 	for range 8 {

@@ -142,7 +142,8 @@ func (f *modelFlags) newTemplate(o *opened) (*chat.Template, error) {
 	}
 	t, err := chat.Parse(source, chat.Options{BOS: o.model.BOSToken, EOS: o.model.EOSToken})
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the chat template (give another by --chat-template): %w", err)
+		return nil, fmt.Errorf("cannot use the chat template (give another by "+
+			"--chat-template): %w", err)
 	}
 	return t, nil
 }

@@ -27,7 +27,8 @@ client = boto3.client("bedrock-runtime", endpoint_url="http://%s", region_name="
 `
 
 func printCompletion(addr string, m *opened) {
-	fmt.Printf("\nTry it:\n\n  curl http://%s/v1/completions -H 'Content-Type: application/json' \\\n"+
+	fmt.Printf("\nTry it:\n\n  curl http://%s/v1/completions -H 'Content-Type: "+
+		"application/json' \\\n"+
 		"    -d '{\"model\": %q, \"prompt\": \"Once upon a time\", \"max_tokens\": 100}'\n\n",
 		addr, m.name)
 	call := fmt.Sprintf("body = {\"prompt\": \"Once upon a time\", \"max_gen_len\": 100}\n"+
@@ -38,8 +39,10 @@ func printCompletion(addr string, m *opened) {
 }
 
 func printChat(addr string, m *opened) {
-	fmt.Printf("\nTry it:\n\n  curl http://%s/v1/chat/completions -H 'Content-Type: application/json' \\\n"+
-		"    -d '{\"model\": %q, \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", addr, m.name)
+	fmt.Printf("\nTry it:\n\n  curl http://%s/v1/chat/completions -H 'Content-Type: "+
+		"application/json' \\\n"+
+		"    -d '{\"model\": %q, \"messages\": [{\"role\": \"user\", \"content\": "+
+		"\"Hello\"}]}'\n\n", addr, m.name)
 	call := fmt.Sprintf("answer = client.converse(modelId=%q,\n"+
 		"    messages=[{\"role\": \"user\", \"content\": [{\"text\": \"Hello\"}]}])\n"+
 		"print(answer[\"output\"][\"message\"][\"content\"][0][\"text\"])", m.name)

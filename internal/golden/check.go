@@ -101,7 +101,8 @@ func (f *File) compare(c *Case, rows [][]float32, bound float64) Result {
 			r.Excused++
 		case got != want:
 			if r.Mismatches++; r.First == "" {
-				r.First = fmt.Sprintf("position %d: id %d, the reference has %d by a margin of %.3g",
+				r.First = fmt.Sprintf("position %d: id %d, the reference has %d by a margin of "+
+					"%.3g",
 					i, got, want, c.Margin[i])
 			}
 		}

@@ -71,7 +71,7 @@ func TestFilesAndLinesAreShort(t *testing.T) {
 		}
 		for i, line := range lines {
 			n := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    "))
-			if n > maxColumns {
+			if n > maxColumns && !strings.HasSuffix(line, "`") { // a struct tag cannot be broken
 				t.Errorf("%s:%d has %d columns, the limit is %d", path, i+1, n, maxColumns)
 			}
 		}

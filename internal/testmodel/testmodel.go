@@ -18,8 +18,8 @@ func Families() []string {
 	return []string{"llama", "mistral", "qwen2", "qwen3", "mixtral", "qwen3_moe"}
 }
 
-// New gives a program of two layers and weights in the given format. For block formats the widths are
-// multiples of 256, else they are odd.
+// New gives a program of two layers and weights in the given format. For block formats the widths
+// are multiples of 256, else they are odd.
 func New(family string, seed uint64, dtype runtime.DType) (*runtime.Program, runtime.Checkpoint,
 	error) {
 	p, err := models.Program("test-"+family, config(family, dtype))

@@ -56,7 +56,8 @@ func header(r *reader) (numTensors, numMeta uint64, err error) {
 	numTensors, numMeta = r.u64("tensor count"), r.u64("metadata count")
 	left := uint64(len(r.data) - r.pos)
 	if r.err == nil && (numTensors > left/minTensorBytes || numMeta > left/minKeyBytes) {
-		return 0, 0, fmt.Errorf("it claims %d tensors and %d metadata keys, more than %d bytes can hold",
+		return 0, 0, fmt.Errorf("it claims %d tensors and %d metadata keys, more than %d bytes "+
+			"can hold",
 			numTensors, numMeta, left)
 	}
 	return numTensors, numMeta, r.err

@@ -80,8 +80,10 @@ func missing(dir string) error {
 func RefuseByName(path string) error {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle":
-		return fmt.Errorf("cannot read %s: pickle files can run code when they are loaded and are never "+
-			"opened; take the model's safetensors or GGUF files, or convert it with safetensors' convert.py",
+		return fmt.Errorf("cannot read %s: pickle files can run code when they are loaded and "+
+			"are never "+
+			"opened; take the model's safetensors or GGUF files, or convert it with "+
+				"safetensors' convert.py",
 			path)
 	}
 	return nil

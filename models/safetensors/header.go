@@ -34,7 +34,8 @@ func parseHeader(data []byte) ([]entry, []byte, error) {
 	}
 	n := binary.LittleEndian.Uint64(data)
 	if n > maxHeader || n > uint64(len(data)-8) {
-		return nil, nil, fmt.Errorf("its header claims %d bytes; the file has %d and the limit is %d",
+		return nil, nil, fmt.Errorf("its header claims %d bytes; the file has %d and the limit "+
+			"is %d",
 			n, len(data)-8, maxHeader)
 	}
 	entries, err := parseJSON(data[8 : 8+n])
