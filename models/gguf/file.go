@@ -12,18 +12,30 @@ import (
 	"basalt/runtime"
 )
 
-// File is an open GGUF file. It is safe for concurrent use until it is closed.
+// File is an open GGUF file, or a whole set of parts. It is safe for concurrent use until it is
+// closed.
 type File struct {
-	data    []byte
-	mapped  bool
-	meta    map[string]value
-	tensors map[string]runtime.Tensor
+	data     []byte   // of the first part
+	mappings [][]byte // to release
+	meta     map[string]value
+	tensors  map[string]runtime.Tensor
 	// unsupported names the type of each tensor that Basalt cannot read.
 	unsupported map[string]uint32
 }
 
-// Open maps and checks a file.
+// Open maps and checks a file. Of a set of parts, give the first; the others must lie beside it.
 func Open(path string) (*File, error) {
+	f, err := openPart(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.join(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot read %s: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+func openPart(path string) (*File, error) {
 	data, err := mapFile(path)
 	if err != nil {
 		return nil, err
@@ -32,21 +44,24 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot read %s: %w", path, err), unix.Munmap(data))
 	}
-	f.mapped = true
+	f.mappings = [][]byte{data}
 	return f, nil
 }
 
 func mapFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	// A pipe would block until someone writes to it.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if info.IsDir() || info.Size() < headerBytes {
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("cannot read %s: it is no regular file", path)
+	case info.Size() < headerBytes || info.Size() != int64(int(info.Size())):
 		return nil, fmt.Errorf("cannot read %s: it has %d bytes, too few for a GGUF file", path,
 			info.Size())
 	}
@@ -57,13 +72,14 @@ func mapFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Close releases the mapping: tensors must no longer be used.
+// Close releases the mappings: tensors must no longer be used.
 func (f *File) Close() error {
-	if !f.mapped {
-		return nil
+	var errs []error
+	for _, m := range f.mappings {
+		errs = append(errs, unix.Munmap(m))
 	}
-	f.mapped = false
-	return unix.Munmap(f.data)
+	f.mappings = nil
+	return errors.Join(errs...)
 }
 
 // Tensor finds a tensor by its name in the file.

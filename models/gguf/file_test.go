@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"basalt/runtime"
 )
 
@@ -119,6 +121,8 @@ func TestParseRefuses(t *testing.T) {
 			b.tensor("t", kind, offset, dims...)
 		}
 	}
+	f("pickle or zip", func(b *builder) { b.le([]byte("PK\x03\x04")) })
+	f("pickle or zip", func(b *builder) { b.le([]byte("\x80\x04\x95\x00")) })
 	f("does not begin with GGUF", func(b *builder) { b.le([]byte("GGML")) })
 	f("version 1 is not", func(b *builder) { b.le([]byte("GGUF"), uint32(1)) })
 	f("big-endian", func(b *builder) { b.le([]byte("GGUF"), uint32(3<<24)) })
@@ -155,10 +159,39 @@ func TestParseRefuses(t *testing.T) {
 		head(b, 0, 1)
 		b.text("")
 	})
-	f("power of two", func(b *builder) {
+	alignment := func(kind valueType, v any) {
+		t.Helper()
+		f("power of two", func(b *builder) {
+			head(b, 0, 1)
+			b.text("general.alignment")
+			b.le(uint32(kind), v)
+		})
+	}
+	alignment(typeUint32, uint32(48))
+	alignment(typeUint32, uint32(0))
+	alignment(typeUint32, uint32(4)) // would put floats on odd addresses of other widths
+	alignment(typeInt64, int64(-32))
+	alignment(typeUint64, uint64(1<<63))
+	alignment(typeFloat32, float32(32))
+	f("a bool of value 2", func(b *builder) {
 		head(b, 0, 1)
-		b.text("general.alignment")
-		b.le(uint32(typeUint32), uint32(48))
+		b.text("k")
+		b.le(uint32(typeBool), byte(2))
+	})
+	f("has 4294967295 dimensions", func(b *builder) {
+		head(b, 1, 0)
+		b.text("t")
+		b.le(uint32(1<<32 - 1))
+	})
+	f("begins inside tensor", func(b *builder) {
+		head(b, 2, 0)
+		b.tensor("t", 0, 0, 16)
+		b.tensor("u", 0, 32, 8)
+	})
+	f("it appears twice", func(b *builder) {
+		head(b, 2, 0)
+		b.tensor("t", 0, 0, 8)
+		b.tensor("t", 0, 32, 8)
 	})
 	f("has 0 dimensions", one(0, 0))
 	f("has 5 dimensions", one(0, 0, 1, 1, 1, 1, 1))
@@ -202,7 +235,11 @@ func TestOpenRefusesWhatIsNoFile(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{empty, t.TempDir(), "/absent.gguf"} {
+	pipe := filepath.Join(t.TempDir(), "pipe.gguf")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{empty, pipe, t.TempDir(), "/absent.gguf"} {
 		if _, err := Open(path); err == nil {
 			t.Errorf("%s was opened", path)
 		}
@@ -229,6 +266,9 @@ func FuzzParse(f *testing.F) {
 			file.Floats(key)
 			file.String(key)
 			file.Bool(key)
+			file.Int(key)
+			file.Float(key)
+			file.ArrayLen(key)
 		}
 	})
 }

@@ -60,6 +60,9 @@ func (r *reader) scanValue(key []byte) value {
 		r.scanArray(&v, key)
 	case v.kind.size() > 0:
 		v.data = r.take(v.kind.size(), "value")
+		if v.kind == typeBool && r.err == nil && v.data[0] > 1 {
+			r.fail("key %q is a bool of value %d", key, v.data[0])
+		}
 	default:
 		r.fail("key %q has the unknown value type %d", key, uint32(v.kind))
 	}
@@ -126,6 +129,12 @@ func float(kind valueType, b []byte) (float64, bool) {
 	}
 	n, ok := integer(kind, b)
 	return float64(n), ok
+}
+
+// Has says whether a key is there, with a value of any type.
+func (f *File) Has(key string) bool {
+	_, ok := f.meta[key]
+	return ok
 }
 
 // String gives a string value; false when the key is absent or of another type.

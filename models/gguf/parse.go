@@ -1,7 +1,9 @@
 package gguf
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"basalt/runtime"
 )
@@ -44,6 +46,10 @@ func Parse(data []byte) (*File, error) {
 
 func header(r *reader) (numTensors, numMeta uint64, err error) {
 	if magic := r.take(4, "magic"); string(magic) != "GGUF" {
+		if strings.HasPrefix(string(magic), "PK") || strings.HasPrefix(string(magic), "\x80") {
+			return 0, 0, errors.New("it is a pickle or zip archive, which can run code when it is " +
+				"loaded and is never opened; take the model's GGUF or safetensors files")
+		}
 		return 0, 0, fmt.Errorf("it does not begin with GGUF but with %q", magic)
 	}
 	version := r.u32("version")

@@ -50,5 +50,5 @@ func (r *reader) u64(what string) uint64 {
 
 // str gives a length-prefixed string as a view.
 func (r *reader) str(what string) []byte {
-	return r.take(r.u64("length of "+what), what)
+	return r.take(r.u64(what), what)
 }

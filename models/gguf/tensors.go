@@ -1,8 +1,10 @@
 package gguf
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"basalt/runtime"
 )
@@ -77,19 +79,47 @@ func parseTensorInfo(r *reader) tensorInfo {
 
 // placeTensors checks that every tensor lies inside the data section and records it.
 func (f *File) placeTensors(infos []tensorInfo, end uint64) error {
-	align := uint64(defaultAlignment)
-	if a, ok := f.Int("general.alignment"); ok {
-		if a <= 0 || a > 1<<20 || a&(a-1) != 0 {
-			return fmt.Errorf("general.alignment is %d; it must be a power of two up to %d", a,
-				1<<20)
-		}
-		align = uint64(a)
+	align, err := f.alignment()
+	if err != nil {
+		return err
 	}
 	start := (end + align - 1) &^ (align - 1)
 	for _, t := range infos {
 		if err := f.placeTensor(t, start, align); err != nil {
 			return fmt.Errorf("tensor %q: %w", t.name, err)
 		}
+	}
+	return f.checkOverlap(infos)
+}
+
+// alignment is that of tensor data. It keeps every number on a multiple of its size.
+func (f *File) alignment() (uint64, error) {
+	const key, largest = "general.alignment", 1 << 20
+	a, ok := f.Int(key)
+	switch {
+	case !f.Has(key):
+		return defaultAlignment, nil
+	case !ok || a < 8 || a > largest || a&(a-1) != 0:
+		return 0, fmt.Errorf("%s is %d; it must be a power of two from 8 to %d", key, a, largest)
+	}
+	return uint64(a), nil
+}
+
+// checkOverlap refuses tensors that share bytes: a size or an offset is then wrong.
+func (f *File) checkOverlap(infos []tensorInfo) error {
+	slices.SortFunc(infos, func(a, b tensorInfo) int { return cmp.Compare(a.offset, b.offset) })
+	var end uint64
+	var last string
+	for _, t := range infos {
+		x, ok := f.tensors[t.name]
+		if !ok {
+			continue
+		}
+		if t.offset < end {
+			return fmt.Errorf("tensor %q: it begins inside tensor %q: the file is corrupt", t.name,
+				last)
+		}
+		end, last = t.offset+uint64(len(x.Data)), t.name
 	}
 	return nil
 }
