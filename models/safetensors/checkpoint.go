@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -83,7 +85,7 @@ func RefuseByName(path string) error {
 		return fmt.Errorf("cannot read %s: pickle files can run code when they are loaded and "+
 			"are never "+
 			"opened; take the model's safetensors or GGUF files, or convert it with "+
-				"safetensors' convert.py",
+			"safetensors' convert.py",
 			path)
 	}
 	return nil
@@ -91,6 +93,14 @@ func RefuseByName(path string) error {
 
 // readIndex gives the shards that an index names: plain file names beside it.
 func readIndex(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxHeader {
+		return nil, fmt.Errorf("cannot read %s: it has %d bytes, the limit is %d", path,
+			info.Size(), maxHeader)
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -142,33 +152,44 @@ func (c *Checkpoint) record(entries []entry, body []byte) error {
 		if twice || twiceOther {
 			return fmt.Errorf("tensor %q is in two shards", e.name)
 		}
-		d, ok := dtypeOf(e.DType)
+		d, ok := dtypeOf(e.dtype)
 		if !ok {
-			c.unsupported[e.name] = e.DType
+			c.unsupported[e.name] = e.dtype
 			continue
 		}
-		shape := make([]int, len(e.Shape))
-		for i, n := range e.Shape {
+		shape := make([]int, len(e.shape))
+		for i, n := range e.shape {
 			shape[i] = int(n)
 		}
-		c.tensors[e.name] = runtime.Tensor{
-			DType: d, Shape: shape, Data: body[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]],
+		data := body[e.offsets[0]:e.offsets[1]:e.offsets[1]]
+		if !aligned(data, d.BlockBytes()) {
+			data = bytes.Clone(data)
 		}
+		c.tensors[e.name] = runtime.Tensor{DType: d, Shape: shape, Data: data}
 	}
 	return nil
 }
 
+// aligned says whether data begins on a multiple of n bytes. Writers pad the header to 8 bytes, but
+// the format does not ask for it, and native code must not read numbers from odd addresses.
+func aligned(data []byte, n int) bool {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(data)))%uintptr(n) == 0
+}
+
 func mapFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	// A pipe would block until someone writes to it.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if info.Size() < 8 {
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no regular file")
+	case info.Size() < 8 || info.Size() != int64(int(info.Size())):
 		return nil, fmt.Errorf("it has %d bytes, too few for a safetensors file", info.Size())
 	}
 	return unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)

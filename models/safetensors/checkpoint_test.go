@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"basalt/runtime"
 )
 
@@ -49,6 +51,36 @@ func TestOpenFile(t *testing.T) {
 	}
 }
 
+// TestUnpaddedHeader: numbers lie on multiples of their size even where the file has them elsewhere.
+func TestUnpaddedHeader(t *testing.T) {
+	for pad := range 8 {
+		header := `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}` + strings.Repeat(" ", pad)
+		c, err := Open(write(t, t.TempDir(), "m.safetensors", fileOf(header, 8)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _ := c.Tensor("a")
+		if !aligned(a.Data, 4) || fmt.Sprint(a.Data) != "[0 1 2 3 4 5 6 7]" {
+			t.Errorf("padded by %d: %v at %p", pad, a.Data, &a.Data[0])
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOpenRefusesWhatIsNoFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe.safetensors")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, t.TempDir(), "/absent.safetensors"} {
+		if _, err := Open(path); err == nil {
+			t.Errorf("%s was opened", path)
+		}
+	}
+}
+
 func TestTruncatedAnywhereIsAnError(t *testing.T) {
 	whole := fileOf(goodHeader, 20)
 	for n := range whole {
@@ -67,7 +99,18 @@ func TestHeaderRefuses(t *testing.T) {
 		}
 	}
 	f(`[]`, 0, "no JSON object")
-	f(`{"a":1}`, 0, `tensor "a"`)
+	f(`{"a":1}`, 0, `tensor "a": its description is no JSON object`)
+	f(`{"a":{"dtype":"F32","dtype":"F16","shape":[1],"data_offsets":[0,4]}}`, 4,
+		`"dtype" appears twice`)
+	f(`{"a":{"dtype":"F32","shape":[1],"Shape":[2],"data_offsets":[0,4]}}`, 4,
+		`unknown key "Shape"`)
+	f(`{"a":{"dtype":"F32","data_offsets":[0,4]}}`, 4, "has no shape")
+	f(`{"a":{"dtype":"F32","shape":null,"data_offsets":[0,4]}}`, 4, "has no shape")
+	f(`{"a":{"shape":[1],"data_offsets":[0,4]}}`, 4, `unknown dtype ""`)
+	f(`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}`, 4, `tensor "a"`)
+	f(`{"a":{"dtype":"F32","shape":[1e300],"data_offsets":[0,4]}}`, 4, `tensor "a"`)
+	f(`{"a":{"dtype":"F32","shape":[0,9223372036854775808],"data_offsets":[0,0]}}`, 0, "absurd")
+	f(`{"__metadata__":{"n":1}}`, 0, "__metadata__")
 	f(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},`+
 		`"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8, `"a" appears twice`)
 	f(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}{}`, 4, "something follows")

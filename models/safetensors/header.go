@@ -22,9 +22,9 @@ const (
 // entry is one tensor as the header describes it.
 type entry struct {
 	name    string
-	DType   string   `json:"dtype"`
-	Shape   []uint64 `json:"shape"`
-	Offsets []uint64 `json:"data_offsets"`
+	dtype   string
+	shape   []uint64
+	offsets []uint64
 }
 
 // parseHeader splits a file into its tensors and its data.
@@ -71,8 +71,8 @@ func parseJSON(header []byte) ([]entry, error) {
 			}
 			continue
 		}
-		e := entry{name: name}
-		if err := dec.Decode(&e); err != nil {
+		e, err := parseEntry(dec, name)
+		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", name, err)
 		}
 		entries = append(entries, e)
@@ -86,21 +86,59 @@ func parseJSON(header []byte) ([]entry, error) {
 	return entries, nil
 }
 
+// parseEntry reads a tensor's object: dtype, shape and data_offsets, each once and nothing else.
+func parseEntry(dec *json.Decoder, name string) (entry, error) {
+	e := entry{name: name}
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return e, errors.New("its description is no JSON object")
+	}
+	seen := make(map[string]bool, 3)
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return e, err
+		}
+		key, _ := t.(string)
+		if seen[key] {
+			return e, fmt.Errorf("%q appears twice", key)
+		}
+		seen[key] = true
+		switch key {
+		case "dtype":
+			err = dec.Decode(&e.dtype)
+		case "shape":
+			err = dec.Decode(&e.shape)
+		case "data_offsets":
+			err = dec.Decode(&e.offsets)
+		default:
+			err = fmt.Errorf("unknown key %q", key)
+		}
+		if err != nil {
+			return e, err
+		}
+	}
+	if e.shape == nil {
+		return e, errors.New("it has no shape")
+	}
+	_, err := dec.Token()
+	return e, err
+}
+
 // checkLayout proves that the tensors cover the data exactly once.
 func checkLayout(entries []entry, size uint64) error {
 	slices.SortFunc(entries, func(a, b entry) int {
-		if len(a.Offsets) != 2 || len(b.Offsets) != 2 {
+		if len(a.offsets) != 2 || len(b.offsets) != 2 {
 			return 0
 		}
-		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), cmp.Compare(a.Offsets[1],
-			b.Offsets[1]))
+		return cmp.Or(cmp.Compare(a.offsets[0], b.offsets[0]), cmp.Compare(a.offsets[1],
+			b.offsets[1]))
 	})
 	at := uint64(0)
 	for _, e := range entries {
 		if err := e.check(at, size); err != nil {
 			return fmt.Errorf("tensor %q: %w", e.name, err)
 		}
-		at = e.Offsets[1]
+		at = e.offsets[1]
 	}
 	if at != size {
 		return fmt.Errorf("its tensors end at byte %d of the data, the file at %d: "+
@@ -110,31 +148,31 @@ func checkLayout(entries []entry, size uint64) error {
 }
 
 func (e *entry) check(at, size uint64) error {
-	width, ok := dtypeBytes(e.DType)
+	width, ok := dtypeBytes(e.dtype)
 	switch {
 	case !ok:
-		return fmt.Errorf("unknown dtype %q", e.DType)
-	case len(e.Shape) > maxDims:
-		return fmt.Errorf("it has %d dimensions; the limit is %d", len(e.Shape), maxDims)
-	case len(e.Offsets) != 2:
-		return fmt.Errorf("data_offsets has %d numbers, not 2", len(e.Offsets))
-	case e.Offsets[0] != at:
+		return fmt.Errorf("unknown dtype %q", e.dtype)
+	case len(e.shape) > maxDims:
+		return fmt.Errorf("it has %d dimensions; the limit is %d", len(e.shape), maxDims)
+	case len(e.offsets) != 2:
+		return fmt.Errorf("data_offsets has %d numbers, not 2", len(e.offsets))
+	case e.offsets[0] != at:
 		return fmt.Errorf("it begins at byte %d of the data, where %d is next: a gap or an overlap",
-			e.Offsets[0], at)
-	case e.Offsets[1] < at || e.Offsets[1] > size:
+			e.offsets[0], at)
+	case e.offsets[1] < at || e.offsets[1] > size:
 		return fmt.Errorf("it ends at byte %d of %d: the file is truncated or corrupt",
-			e.Offsets[1], size)
+			e.offsets[1], size)
 	}
 	n := width
-	for _, d := range e.Shape {
+	for _, d := range e.shape {
 		high, low := bits.Mul64(n, d)
-		if high != 0 {
-			return fmt.Errorf("its shape %v is absurd", e.Shape)
+		if high != 0 || d > 1<<40 {
+			return fmt.Errorf("its shape %v is absurd", e.shape)
 		}
 		n = low
 	}
-	if got := e.Offsets[1] - at; n != got {
-		return fmt.Errorf("shape %v of %s needs %d bytes, it has %d", e.Shape, e.DType, n, got)
+	if got := e.offsets[1] - at; n != got {
+		return fmt.Errorf("shape %v of %s needs %d bytes, it has %d", e.shape, e.dtype, n, got)
 	}
 	return nil
 }
