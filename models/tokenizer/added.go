@@ -39,7 +39,9 @@ func newTokenFinder(list []addedToken) tokenFinder {
 			f.tokens = append(f.tokens, t)
 		}
 	}
-	sort.SliceStable(f.tokens, func(i, j int) bool { return f.tokens[i].content < f.tokens[j].content })
+	sort.SliceStable(f.tokens, func(i, j int) bool {
+		return f.tokens[i].content < f.tokens[j].content
+	})
 	for _, t := range f.tokens {
 		b := t.content[0]
 		if !f.first[b] {
@@ -130,7 +132,7 @@ func (f *tokenFinder) narrow(lo, hi, d int, b byte) (int, int) {
 		return lo, hi
 	}
 	from := sort.Search(len(list), func(i int) bool { return list[i].content[d] >= b })
-	to := from + sort.Search(len(list)-from, func(i int) bool { return list[from+i].content[d] > b })
+	to := sort.Search(len(list), func(i int) bool { return list[i].content[d] > b })
 	return lo + from, lo + to
 }
 

@@ -289,7 +289,9 @@ func newPairTable(n int) pairTable {
 	return pairTable{slots: make([]pairSlot, size), seed: rand.Uint64()}
 }
 
-func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) + 1 }
+func pairKey(left, right int32) uint64 {
+	return (uint64(uint32(left))<<32 | uint64(uint32(right))) + 1
+}
 
 func (t *pairTable) slot(key uint64) *pairSlot {
 	h := (key ^ t.seed) * 0x9E3779B97F4A7C15

@@ -35,7 +35,8 @@ func randomVocab(t *rapid.T) (tokens []string, merges []string) {
 	}
 	known := []string{"a", "b", "c"}
 	for range rapid.IntRange(0, 25).Draw(t, "merges") {
-		left, right := rapid.SampledFrom(known).Draw(t, "left"), rapid.SampledFrom(known).Draw(t, "right")
+		left := rapid.SampledFrom(known).Draw(t, "left")
+		right := rapid.SampledFrom(known).Draw(t, "right")
 		merge := left + " " + right
 		if len(left+right) > 9 || slices.Contains(merges, merge) {
 			continue
@@ -69,13 +70,13 @@ func TestMergesMatchDefinition(t *testing.T) {
 // TestScoresMatchDefinition does the same for SentencePiece's scores, equal ones among them.
 func TestScoresMatchDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := GGUFVocab{Model: "llama", BOS: -1, EOS: -1, UNK: 0, Tokens: []string{"<unk>"}, Types: []int32{2},
-			Scores: []float32{0}, AddSpacePrefix: new(bool)}
+		v := GGUFVocab{Model: "llama", BOS: -1, EOS: -1, UNK: 0, AddSpacePrefix: new(bool)}
+		v.add("<unk>", typeUnknown, 0)
 		for b := range 256 {
 			v.add(fmt.Sprintf("<0x%02X>", b), 6, 0)
 		}
-		pieces := rapid.SliceOfNDistinct(rapid.StringOfN(rapid.RuneFrom([]rune("abcä")), 1, 6, -1), 0, 25,
-			rapid.ID[string]).Draw(t, "pieces")
+		piece := rapid.StringOfN(rapid.RuneFrom([]rune("abcä")), 1, 6, -1)
+		pieces := rapid.SliceOfNDistinct(piece, 0, 25, rapid.ID[string]).Draw(t, "pieces")
 		scores := map[string]int{}
 		for _, p := range append(pieces, "▁") {
 			scores[p] = rapid.IntRange(-5, 5).Draw(t, "score")
@@ -127,8 +128,8 @@ func checkPieces(t fataler, tok *Tokenizer, text string, want []string) {
 func TestUnknown(t *testing.T) {
 	f := func(text string, want ...string) {
 		t.Helper()
-		v := GGUFVocab{Model: "llama", BOS: -1, EOS: -1, UNK: 0, Tokens: []string{"<unk>"}, Types: []int32{2},
-			Scores: []float32{0}}
+		v := GGUFVocab{Model: "llama", BOS: -1, EOS: -1, UNK: 0}
+		v.add("<unk>", typeUnknown, 0)
 		v.add("▁", 1, 0)
 		v.add("a", 1, 0)
 		v.add("<0xC3>", 6, 0)

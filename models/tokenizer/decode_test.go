@@ -68,6 +68,31 @@ func TestDecoderHoldsBack(t *testing.T) {
 	f(gpt2, "½ Ġthe", "\uFFFD", " the", "")
 }
 
+// TestDecoderInside: bytes that are no character within one token.
+func TestDecoderInside(t *testing.T) {
+	tok, err := FromGGUF(tinyGGUF(func(v *GGUFVocab) {
+		v.add("ä½a", typeNormal, 0)
+		v.add("½aää½", typeNormal, 0)
+		v.Scores = nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(ids []int32, want string) {
+		t.Helper()
+		if got := tok.Decode(ids, true); got != want {
+			t.Errorf("Decode(%s) = %q, want %q", spell(tok, ids), got, want)
+		}
+		checkChunks(t, tok, ids, true)
+	}
+	first, second, last := mustID(t, tok, "ä½a"), mustID(t, tok, "½aää½"), mustID(t, tok, "ł")
+	f([]int32{first}, "\uFFFDa")
+	f([]int32{first, first}, "\uFFFDa\uFFFDa")
+	f([]int32{second}, "\uFFFDa\uFFFD\uFFFD")
+	f([]int32{second, last}, "\uFFFDa\uFFFD你")
+	f([]int32{second, second}, "\uFFFDa\uFFFD佽a\uFFFD\uFFFD")
+}
+
 // TestDecoderSkipsSpecial shows control tokens only when asked to.
 func TestDecoderSkipsSpecial(t *testing.T) {
 	f := func(tok *Tokenizer, ids []int32, all, skipped string) {

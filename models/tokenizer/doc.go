@@ -8,7 +8,7 @@
 //	normalize.go  Unicode normalisation, Prepend, Replace, Lowercase, Strip
 //	steps.go      pre-tokenizers: the text is cut into words; scan.go and runes.go do it by hand,
 //	              regex.go with a backtracking engine for every other pattern
-//	bpe.go        byte pair encoding of a word by ranks or by SentencePiece scores; words.go caches
+//	bpe.go        byte pair encoding of a word by ranks or SentencePiece scores; words.go caches
 //	decode.go     the incremental Decoder, which never splits a character
 //
 // References: Sennrich et al. 2016 (BPE), Radford et al. 2019 (byte-level BPE), Kudo and

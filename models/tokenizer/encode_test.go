@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -91,8 +92,8 @@ func FuzzEncode(f *testing.F) {
 	for _, family := range families {
 		toks = append(toks, smallGGUF(f, family))
 	}
-	for _, s := range []string{"", "Hello, World!", "it's\n\n  \t x", "\xff\xe4", "<|eot_id|></s>", "你好 ö",
-		"e\u0301\u0316", strings.Repeat("ab", 40), "1234567 3.14", "\u017f'ſ 'S"} {
+	for _, s := range []string{"", "Hello, World!", "it's\n\n  \t x", "\xff\xe4", "<|eot_id|></s>",
+		"你好 ö", "e\u0301\u0316", strings.Repeat("ab", 40), "1234567 3.14", "\u017f'ſ 'S"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -107,8 +108,9 @@ func TestEncodeProperties(t *testing.T) {
 	for _, family := range families {
 		fromJSON, fromGGUF := smallJSON(t, family), smallGGUF(t, family)
 		t.Run(family, rapid.MakeCheck(func(t *rapid.T) {
-			parts := rapid.SliceOfN(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{" the", "\n", "  ",
-				"'s", "<|eot_id|>", "<s>", "123", "ing", "你", "\u0301", "ö"})), 0, 12).Draw(t, "parts")
+			part := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{" the", "\n", "  ", "'s",
+				"<|eot_id|>", "<s>", "123", "ing", "你", "\u0301", "ö"}))
+			parts := rapid.SliceOfN(part, 0, 12).Draw(t, "parts")
 			text := strings.Join(parts, "")
 			checkEncode(t, fromGGUF, text)
 			checkEncode(t, fromJSON, text)
@@ -117,7 +119,8 @@ func TestEncodeProperties(t *testing.T) {
 			}
 			for _, parse := range []bool{false, true} {
 				o := EncodeOptions{ParseSpecial: parse}
-				if d := cmp.Diff(fromJSON.Encode(nil, text, o), fromGGUF.Encode(nil, text, o)); d != "" {
+				a, b := fromJSON.Encode(nil, text, o), fromGGUF.Encode(nil, text, o)
+				if d := cmp.Diff(a, b); d != "" {
 					t.Fatalf("Encode(%q): tokenizer.json and GGUF differ:\n%s", text, d)
 				}
 			}
@@ -139,7 +142,8 @@ func TestConcurrent(t *testing.T) {
 			wg.Go(func() {
 				for i := range texts {
 					k := (i*7 + g) % len(texts)
-					if got := tok.Encode(nil, texts[k], EncodeOptions{}); !slices.Equal(got, want[k]) {
+					got := tok.Encode(nil, texts[k], EncodeOptions{})
+					if !slices.Equal(got, want[k]) {
 						t.Errorf("Encode(%q) = %d, want %d", texts[k], got, want[k])
 					}
 					if got := tok.Decode(want[k], true); got != texts[k] {
@@ -152,17 +156,13 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// TestLinear encodes long texts that invite quadratic work: at that size it would take minutes.
+// TestLinear encodes long texts that invite quadratic work: 16 times the text would then take 256
+// times as long. It looks at the processor's time, which other processes don't change.
 func TestLinear(t *testing.T) {
-	const size, limit = 1 << 17, 5 * time.Second
-	units := []string{"a", " ", "\n", " \n", "'", "<", "<|", "<|eot_id", "1", "漢", "\u0301", "A", "aA", "\u3000", "!",
-		"\xff", "ö", "the", ".\r\n", "\u1100"}
-	long := []string{strings.Repeat(" ", size) + "a", strings.Repeat("\u0316\u0301", size/4)}
-	for _, u := range units {
-		long = append(long, strings.Repeat(u, size/len(u)))
-	}
-	for _, pre := range []string{"llama-bpe", "qwen2", "gpt-2", "deepseek-llm", "gpt-4o", "deepseek-v3", "falcon",
-		"default", "llama-spm"} {
+	units := []string{"a", " ", "\n", " \n", "'", "<", "<|eot_id", "1", "漢", "\u0301", "aA",
+		"\u3000", "!", "\xff", "ö", "the", "\u1100", "\u0316\u0301"}
+	for _, pre := range []string{"llama-bpe", "qwen2", "deepseek-llm", "gpt-4o", "deepseek-v3",
+		"falcon", "llama-spm"} {
 		family := "qwen2"
 		if pre == "llama-spm" {
 			family = pre
@@ -173,16 +173,57 @@ func TestLinear(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range long {
-			start := time.Now()
-			ids := tok.Encode(nil, text, EncodeOptions{ParseSpecial: true})
-			if took := time.Since(start); took > limit {
-				t.Errorf("%s: %d bytes of %.8q took %v", pre, len(text), text, took)
+		for _, unit := range units {
+			f := func(n int) time.Duration {
+				text := strings.Repeat(unit, n/len(unit)) + "x"
+				start := cpuTime(t)
+				if len(tok.Encode(nil, text, EncodeOptions{ParseSpecial: true})) == 0 {
+					t.Errorf("%s: no ids for %.8q", pre, text)
+				}
+				return cpuTime(t) - start
 			}
-			if len(ids) == 0 {
-				t.Errorf("%s: no ids for %.8q", pre, text)
+			short := max(f(1<<12), 2*time.Millisecond)
+			if long := f(1 << 16); long > 80*short {
+				t.Errorf("%s: %q repeated takes %v, then %v for 16 times as much", pre, unit, short,
+					long)
 			}
 		}
+	}
+}
+
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestScanners cuts with the scanners and with the patterns that they stand for.
+func TestScanners(t *testing.T) {
+	for _, pattern := range []string{gpt2Pattern, cl100kPattern, qwen2Pattern, qwen35Pattern} {
+		scan := scannerOf(pattern)
+		f := func(t fataler, text string) {
+			var got []string
+			for s := text; len(s) > 0; {
+				n := scan(classes(), s)
+				got, s = append(got, s[:n]), s[n:]
+			}
+			if want := findAll(t, pattern, text); !slices.Equal(got, want) {
+				t.Fatalf("%q is cut into %q, the pattern %s says %q", text, got, pattern, want)
+			}
+		}
+		f(t, "don't DON'T we'Re y'all 'ſteam 'tis ''s ' s'")
+		f(t, "a\u0301b \u0301 \u0301\u0301! \u0301")
+		f(t, "  a\n\n b \r\n\t c  \u3000 d\u00a0\u00a0")
+		f(t, "1234567 ١٢٣٤ ½²³ a1b2 -5")
+		f(t, "()!?\r\n\n ... \t...\n")
+		parts := rapid.SampledFrom([]string{"a", "B", "é", "你", "1", "٣", " ", "  ", "\n", "\r",
+			"\t", "\u3000", "'", "'s", "'RE", "ſ", "!", ".", "\u0301", "😀", "\U00011380", "\U0002ebf0"})
+		rapid.Check(t, func(t *rapid.T) {
+			f(t, strings.Join(rapid.SliceOfN(parts, 1, 12).Draw(t, "parts"), ""))
+		})
 	}
 }
 

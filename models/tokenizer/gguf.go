@@ -45,7 +45,8 @@ func FromGGUF(v GGUFVocab) (*Tokenizer, error) {
 		case "llama":
 			t, err = v.sentencePiece()
 		default:
-			err = fmt.Errorf("tokenizer.ggml.model %q is not supported; %s are", v.Model, knownModels)
+			err = fmt.Errorf("tokenizer.ggml.model %q is not supported; %s are", v.Model,
+				knownModels)
 		}
 	}
 	if err != nil {
@@ -169,7 +170,7 @@ func (v *GGUFVocab) sentencePiece() (*Tokenizer, error) {
 		return nil, err
 	}
 	b.t.decoding.perByte = true
-	if err := b.setTexts(func(dst []byte, id int32) []byte { return v.pieceText(b, dst, id) }); err != nil {
+	if err := b.setTexts(b.pieceText); err != nil {
 		return nil, err
 	}
 	return v.finish(b, true), nil
@@ -208,7 +209,7 @@ func (v *GGUFVocab) scoredModel(b *builder) error {
 }
 
 // pieceText returns what a SentencePiece token stands for.
-func (v *GGUFVocab) pieceText(b *builder, dst []byte, id int32) []byte {
+func (b *builder) pieceText(dst []byte, id int32) []byte {
 	piece := b.t.vocab.pieces[id]
 	switch {
 	case b.t.vocab.flags[id]&flagByte != 0:

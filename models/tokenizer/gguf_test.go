@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -50,13 +51,15 @@ func TestFromGGUF(t *testing.T) {
 		}
 	}
 	yes, no := true, false
-	add, parse, none := EncodeOptions{AddSpecial: true}, EncodeOptions{ParseSpecial: true}, EncodeOptions{}
+	none, add := EncodeOptions{}, EncodeOptions{AddSpecial: true}
+	parse := EncodeOptions{ParseSpecial: true}
 	same := func(*GGUFVocab) {}
 	f(tinyGGUF(same), "ab", add, "ab")
 	f(tinyGGUF(func(v *GGUFVocab) { v.AddEOS = &yes }), "ab", add, "ab <end>")
 	f(tinyGGUF(func(v *GGUFVocab) { v.BOS, v.AddBOS = 258, &yes }), "ab", add, "<end> ab")
 	f(tinyGGUF(func(v *GGUFVocab) { v.BOS, v.Pre = 258, "llama-bpe" }), "ab", add, "<end> ab")
-	f(tinyGGUF(func(v *GGUFVocab) { v.BOS, v.Pre, v.AddBOS = 258, "llama-bpe", &no }), "ab", add, "ab")
+	f(tinyGGUF(func(v *GGUFVocab) { v.BOS, v.Pre, v.AddBOS = 258, "llama-bpe", &no }),
+		"ab", add, "ab")
 	f(tinyGGUF(same), "a<end>", parse, "a <end>")
 	f(tinyGGUF(same), "a<end>", none, "a < e n d >")
 	f(tinyGGUF(same), "a<tool>", none, "a <tool>") // user-defined tokens are no control tokens
@@ -111,7 +114,7 @@ func TestFromGGUFErrors(t *testing.T) {
 		check(tinySPM(change), want)
 	}
 	f(`tokenizer.ggml.model "t5" is not supported; "gpt2"`, func(v *GGUFVocab) { v.Model = "t5" })
-	f(`tokenizer.ggml.pre "new" is not supported; llama-bpe, `, func(v *GGUFVocab) { v.Pre = "new" })
+	f(`tokenizer.ggml.pre "new" is not supported; llama-bpe`, func(v *GGUFVocab) { v.Pre = "new" })
 	f("tokens is empty", func(v *GGUFVocab) { v.Tokens, v.Types = nil, nil })
 	f("more than 1048576", func(v *GGUFVocab) { v.Tokens = make([]string, maxVocab+1) })
 	f("3 token types for 260 tokens", func(v *GGUFVocab) { v.Types = v.Types[:3] })
@@ -128,8 +131,12 @@ func TestFromGGUFErrors(t *testing.T) {
 	f(`merge 0, "a" with "c"`, func(v *GGUFVocab) { v.Merges = []string{"a c"} })
 	f(`merge 0, "ab" with "zz"`, func(v *GGUFVocab) { v.Merges = []string{"ab zz"} })
 	spm("needs tokenizer.ggml.scores", func(v *GGUFVocab) { v.Scores = nil })
-	spm("the score of token 4 is not a number", func(v *GGUFVocab) { v.Scores[4] = float32(math.NaN()) })
-	spm("neither tokens for all bytes nor an unknown token", func(v *GGUFVocab) { v.UNK, v.Types[0] = -1, 1 })
+	spm("the score of token 4 is not a number", func(v *GGUFVocab) {
+		v.Scores[4] = float32(math.NaN())
+	})
+	spm("neither tokens for all bytes nor an unknown token", func(v *GGUFVocab) {
+		v.UNK, v.Types[0] = -1, typeNormal
+	})
 	spm("must be of type 6 (byte), has 1", func(v *GGUFVocab) { v.add("<0x41>", typeNormal, 0) })
 }
 
@@ -141,7 +148,7 @@ func TestScores(t *testing.T) {
 		if err := m.setScores([]float32{better, worse}); err != nil {
 			t.Fatal(err)
 		}
-		if m.ranks[0] >= m.ranks[1] && better != worse || m.ranks[0] != m.ranks[1] && better == worse {
+		if cmp.Compare(m.ranks[0], m.ranks[1]) != -cmp.Compare(better, worse) {
 			t.Errorf("%v has rank %d, %v has %d", better, m.ranks[0], worse, m.ranks[1])
 		}
 	}

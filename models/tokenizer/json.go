@@ -110,7 +110,8 @@ func (f *jsonFile) readVocab() error {
 			return err
 		}
 		if id < 0 || id >= maxVocab {
-			return f.r.fail(fmt.Errorf("token %.40q has id %d; ids lie in 0 to %d", piece, id, maxVocab-1))
+			return f.r.fail(fmt.Errorf("token %.40q has id %d; ids lie in 0 to %d", piece, id,
+				maxVocab-1))
 		}
 		if len(f.tokens) == maxVocab {
 			return f.r.fail(fmt.Errorf("more than %d tokens", maxVocab))

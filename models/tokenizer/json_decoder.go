@@ -80,8 +80,8 @@ func (p *pieceDecoder) add(c *component, d *decoding) error {
 	case "Metaspace":
 		return p.addMetaspace(c, d)
 	default:
-		return fmt.Errorf("type %q is not supported; ByteLevel, Replace, ByteFallback, Fuse, Strip, "+
-			"Metaspace and Sequence are", c.Type)
+		return fmt.Errorf("type %q is not supported; ByteLevel, Replace, ByteFallback, Fuse, "+
+			"Strip, Metaspace and Sequence are", c.Type)
 	}
 	return nil
 }

@@ -46,8 +46,11 @@ type component struct {
 	StripRight  bool `json:"strip_right"`
 }
 
-// components reads a component, sequences taken apart; part returns a sequence's members.
-func components(raw string, depth int, part func(*component) []json.RawMessage) ([]component, error) {
+// membersOf returns what a sequence is made of.
+type membersOf func(*component) []json.RawMessage
+
+// components reads a component, sequences taken apart.
+func components(raw string, depth int, members membersOf) ([]component, error) {
 	var c component
 	if err := unmarshal(raw, &c); err != nil || raw == "" || raw == "null" {
 		return nil, err
@@ -59,8 +62,8 @@ func components(raw string, depth int, part func(*component) []json.RawMessage) 
 		return nil, fmt.Errorf("more than %d sequences within each other", depth)
 	}
 	var all []component
-	for _, raw := range part(&c) {
-		list, err := components(string(raw), depth+1, part)
+	for _, raw := range members(&c) {
+		list, err := components(string(raw), depth+1, members)
 		if err != nil {
 			return nil, err
 		}
@@ -125,8 +128,8 @@ func compileNormalizer(c *component) (normalizer, error) {
 	case "Replace":
 		return compileReplace(c)
 	}
-	return nil, fmt.Errorf("type %q is not supported; NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, "+
-		"Replace and Sequence are", c.Type)
+	return nil, fmt.Errorf("type %q is not supported; NFC, NFD, NFKC, NFKD, Lowercase, Strip, "+
+		"Prepend, Replace and Sequence are", c.Type)
 }
 
 func compileReplace(c *component) (normalizer, error) {
@@ -178,7 +181,8 @@ func (b *builder) compileStep(c *component) (step, error) {
 		how, err := behaviourOf(c.Behavior)
 		return splitStep{finder: runs{set: newRuneSet(punctuation()), max: 1}, behaviour: how}, err
 	case "WhitespaceSplit":
-		return splitStep{finder: runs{set: newRuneSet(whitespace()), max: 1}, behaviour: removed}, nil
+		spaces := runs{set: newRuneSet(whitespace()), max: 1}
+		return splitStep{finder: spaces, behaviour: removed}, nil
 	case "Metaspace":
 		return compileMetaspace(c)
 	}

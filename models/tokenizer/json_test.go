@@ -17,7 +17,8 @@ func tinyJSON(t testing.TB, fields ...string) string {
 	return string(patchJSON(t, []byte(`{
 		"version": "1.0",
 		"added_tokens": [
-			{"id": 0, "content": "<s>", "special": true}, {"id": 1, "content": "</s>", "special": true}],
+			{"id": 0, "content": "<s>", "special": true},
+			{"id": 1, "content": "</s>", "special": true}],
 		"normalizer": null, "pre_tokenizer": null, "post_processor": null,
 		"decoder": {"type": "Fuse"},
 		"model": {"type": "BPE", "vocab": {"<s>": 0, "</s>": 1, "a": 2, "b": 3, "ab": 4, "aab": 5},
@@ -29,7 +30,8 @@ func TestFromJSON(t *testing.T) {
 		t.Helper()
 		tok := mustJSON(t, []byte(tinyJSON(t, fields...)))
 		var got []string
-		for _, id := range tok.Encode(nil, text, EncodeOptions{AddSpecial: true, ParseSpecial: true}) {
+		o := EncodeOptions{AddSpecial: true, ParseSpecial: true}
+		for _, id := range tok.Encode(nil, text, o) {
 			got = append(got, tok.Token(id))
 		}
 		if s := strings.Join(got, " "); s != want {
@@ -50,12 +52,14 @@ func TestFromJSON(t *testing.T) {
 
 	special := `"special_tokens": {"B": {"ids": [0]}, "E": {"ids": [1, 2]}}`
 	f("ab", "<s> ab </s> a", "post_processor", `{"type": "TemplateProcessing", "single":
-		[{"SpecialToken": {"id": "B"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "E"}}], `+special+`}`)
+		[{"SpecialToken": {"id": "B"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "E"}}],
+		`+special+`}`)
 	f("ab", "ab", "post_processor", `{"type": "ByteLevel"}`)
-	f("ab", "<s> ab </s>", "post_processor", `{"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 1]}`)
-	f("ab", "b <s> ab </s>", "post_processor", `{"type": "Sequence", "processors": [{"type": "ByteLevel"},
-		{"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 1]}, {"type": "TemplateProcessing",
-		"single": [{"SpecialToken": {"id": "X"}}, {"Sequence": {"id": "A"}}],
+	roberta := `{"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 1]}`
+	f("ab", "<s> ab </s>", "post_processor", roberta)
+	f("ab", "b <s> ab </s>", "post_processor", `{"type": "Sequence", "processors": [
+		{"type": "ByteLevel"}, `+roberta+`, {"type": "TemplateProcessing", "single":
+		[{"SpecialToken": {"id": "X"}}, {"Sequence": {"id": "A"}}],
 		"special_tokens": {"X": {"ids": [3]}}}]}`)
 }
 
@@ -92,7 +96,8 @@ func TestFromJSONErrors(t *testing.T) {
 	file(`{"a": 1,}`, `want '"'`)
 	file(`{"a": "`, "ends too early")
 
-	f(`token "a" has two ids, 2 and 7`, "model.vocab", `{"a": 2, "b": 3, "a": 7}`, "added_tokens", "[]")
+	f(`token "a" has two ids, 2 and 7`, "model.vocab", `{"a": 2, "b": 3, "a": 7}`,
+		"added_tokens", "[]")
 	f(`id 2 has two tokens, "a" and "b"`, "model.vocab", `{"a": 2, "b": 2}`)
 	f(`id 2 has two tokens, "a" and "x"`, "added_tokens", `[{"id": 2, "content": "x"}]`)
 	f("has id -1", "model.vocab", `{"a": -1}`)
@@ -103,7 +108,8 @@ func TestFromJSONErrors(t *testing.T) {
 	f("token 7 is empty", "added_tokens", `[{"id": 7, "content": ""}]`)
 	f("more than 4096", "model.vocab", `{"`+strings.Repeat("x", 5000)+`": 0}`, "added_tokens", "[]")
 	f(`merge 0, "a" with "x": the parts and the result must be tokens`, "model.merges", `["a x"]`)
-	f(`merge 1, "b" with "a": the parts and the result must be tokens`, "model.merges", `["a b", "b a"]`)
+	f(`merge 1, "b" with "a": the parts and the result must be tokens`, "model.merges",
+		`["a b", "b a"]`)
 	f(`is not two tokens and a space`, "model.merges", `["ab"]`)
 	f(`is not two tokens and a space`, "model.merges", `["a b c"]`)
 	f("a merge must have two parts", "model.merges", `[["a"]]`)
@@ -118,28 +124,34 @@ func TestFromJSONErrors(t *testing.T) {
 
 	f(`normalizer: type "Nmt" is not supported; NFC`, "normalizer", `{"type": "Nmt"}`)
 	f(`Replace needs a pattern`, "normalizer", `{"type": "Replace", "content": "x"}`)
-	f(`over 1024 times as long`, "normalizer",
-		`{"type": "Replace", "pattern": {"String": "a"}, "content": "`+strings.Repeat("a", 2000)+`"}`)
+	f(`over 1024 times as long`, "normalizer", `{"type": "Replace", "pattern": {"String": "a"},
+		"content": "`+strings.Repeat("a", 2000)+`"}`)
 	f(`within each other`, "normalizer", strings.Repeat(`{"type": "Sequence", "normalizers": [`, 9)+
 		strings.Repeat(`]}`, 9))
 	f(`more than 64 components`, "normalizer",
-		`{"type": "Sequence", "normalizers": [{"type": "NFC"}`+strings.Repeat(`,{"type": "NFC"}`, 64)+`]}`)
+		`{"type": "Sequence", "normalizers": [{"type": "NFC"}`+
+			strings.Repeat(`,{"type": "NFC"}`, 64)+`]}`)
 	f(`pre_tokenizer: type "BertPreTokenizer" is not supported; ByteLevel`, "pre_tokenizer",
 		`{"type": "BertPreTokenizer"}`)
-	f(`missing )`, "pre_tokenizer", `{"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated"}`)
+	f(`missing )`, "pre_tokenizer",
+		`{"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated"}`)
 	f(`Split needs a pattern`, "pre_tokenizer", `{"type": "Split", "behavior": "Isolated"}`)
-	f(`behavior "Sideways"`, "pre_tokenizer", `{"type": "Split", "pattern": {"String": "a"}, "behavior": "Sideways"}`)
+	f(`behavior "Sideways"`, "pre_tokenizer",
+		`{"type": "Split", "pattern": {"String": "a"}, "behavior": "Sideways"}`)
 	f(`must be one character`, "pre_tokenizer", `{"type": "Metaspace", "replacement": "ab"}`)
-	f(`prepend_scheme "last"`, "pre_tokenizer", `{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}`)
+	f(`prepend_scheme "last"`, "pre_tokenizer",
+		`{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}`)
 	f(`ByteLevel is there twice`, "pre_tokenizer",
 		`{"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}, {"type": "ByteLevel"}]}`)
 	f(`decoder: there is none`, "decoder", `null`)
 	f(`decoder: type "CTC" is not supported`, "decoder", `{"type": "CTC"}`)
-	f(`behind Fuse`, "decoder", `{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]}`)
-	f(`behind ByteLevel`, "decoder", `{"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Fuse"}]}`)
+	f(`behind Fuse`, "decoder",
+		`{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]}`)
+	f(`behind ByteLevel`, "decoder",
+		`{"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Fuse"}]}`)
 	f(`Strip is supported`, "decoder", `{"type": "Strip", "content": " ", "start": 1, "stop": 0}`)
-	f(`Strip is supported`, "decoder",
-		`{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 0, "stop": 1}]}`)
+	f(`Strip is supported`, "decoder", `{"type": "Sequence", "decoders": [{"type": "Fuse"},
+		{"type": "Strip", "content": " ", "start": 0, "stop": 1}]}`)
 	f(`post_processor: type "Other" is not supported`, "post_processor", `{"type": "Other"}`)
 	f(`special token "B" is not defined`, "post_processor",
 		`{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "B"}}]}`)
@@ -147,16 +159,20 @@ func TestFromJSONErrors(t *testing.T) {
 	f(`around one sequence`, "post_processor", `{"type": "TemplateProcessing", "single":
 		[{"Sequence": {"id": "A"}}, {"Sequence": {"id": "A"}}]}`)
 	f(`id 99 is not in the vocabulary`, "post_processor", `{"type": "TemplateProcessing", "single":
-		[{"SpecialToken": {"id": "B"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"B": {"ids": [99]}}}`)
-	f(`must be [token, id]`, "post_processor", `{"type": "BertProcessing", "cls": ["a", "b"], "sep": ["c", 1.5]}`)
+		[{"SpecialToken": {"id": "B"}}, {"Sequence": {"id": "A"}}],
+		"special_tokens": {"B": {"ids": [99]}}}`)
+	f(`must be [token, id]`, "post_processor",
+		`{"type": "BertProcessing", "cls": ["a", "b"], "sep": ["c", 1.5]}`)
 }
 
 func TestWithConfig(t *testing.T) {
-	template := `{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "B"}}, {"Sequence": {"id": "A"}}],
+	template := `{"type": "TemplateProcessing", "single":
+		[{"SpecialToken": {"id": "B"}}, {"Sequence": {"id": "A"}}],
 		"special_tokens": {"B": {"ids": [0]}}}`
 	f := func(post, config string, bos, eos int32, addsBOS bool, want ...int32) {
 		t.Helper()
-		tok, err := mustJSON(t, []byte(tinyJSON(t, "post_processor", post))).WithConfig([]byte(config))
+		plain := mustJSON(t, []byte(tinyJSON(t, "post_processor", post)))
+		tok, err := plain.WithConfig([]byte(config))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,8 +185,8 @@ func TestWithConfig(t *testing.T) {
 	}
 	f("null", `{}`, -1, -1, false, 2)
 	f("null", `{"bos_token": "<s>", "eos_token": {"content": "</s>"}}`, 0, 1, false, 2)
-	f("null", `{"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true, "add_eos_token": true}`, 0, 1, true,
-		0, 2, 1)
+	f("null", `{"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true,
+		"add_eos_token": true}`, 0, 1, true, 0, 2, 1)
 	f("null", `{"bos_token": null, "add_bos_token": true}`, -1, -1, false, 2)
 	f(template, `{"eos_token": "</s>"}`, 0, 1, true, 0, 2)
 	f(template, `{"bos_token": "<s>", "add_bos_token": true}`, 0, -1, true, 0, 2)
@@ -191,20 +207,25 @@ func TestWithConfig(t *testing.T) {
 func FuzzFromJSON(f *testing.F) {
 	f.Add(tinyJSON(f))
 	f.Add(tinyJSON(f, "pre_tokenizer", `{"type": "Sequence", "pretokenizers": [{"type": "Digits"},
-		{"type": "Metaspace", "replacement": "_", "prepend_scheme": "first"}, {"type": "Punctuation"},
-		{"type": "Split", "pattern": {"Regex": "\\s?\\p{L}+|(?i:'s)"}, "behavior": "MergedWithNext", "invert": true}]}`,
+		{"type": "Metaspace", "replacement": "_", "prepend_scheme": "first"},
+		{"type": "Punctuation"}, {"type": "Split", "pattern": {"Regex": "\\s?\\p{L}+|(?i:'s)"},
+		"behavior": "MergedWithNext", "invert": true}]}`,
 		"model.byte_fallback", "true", "model.unk_token", `"<s>"`, "model.fuse_unk", "true"))
 	f.Add(tinyJSON(f, "pre_tokenizer", `{"type": "ByteLevel"}`, "decoder", `{"type": "ByteLevel"}`,
 		"model.ignore_merges", "true", "added_tokens",
-		`[{"id": 9, "content": "a ", "lstrip": true, "rstrip": true, "single_word": true, "normalized": true}]`))
-	f.Add(tinyJSON(f, "normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "Lowercase"},
-		{"type": "Strip", "strip_left": true}, {"type": "Prepend", "prepend": "_"},
+		`[{"id": 9, "content": "a ", "lstrip": true, "rstrip": true, "single_word": true,
+		"normalized": true}]`))
+	f.Add(tinyJSON(f, "normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFKC"},
+		{"type": "Lowercase"}, {"type": "Strip", "strip_left": true},
+		{"type": "Prepend", "prepend": "_"},
 		{"type": "Replace", "pattern": {"Regex": "a*?b"}, "content": "ab"}]}`,
 		"decoder", `{"type": "Sequence", "decoders": [{"type": "Metaspace", "replacement": "_"},
-		{"type": "Replace", "pattern": {"String": "a"}, "content": "b"}, {"type": "ByteFallback"}, {"type": "Fuse"},
+		{"type": "Replace", "pattern": {"String": "a"}, "content": "b"},
+		{"type": "ByteFallback"}, {"type": "Fuse"},
 		{"type": "Strip", "content": " ", "start": 2, "stop": 0}]}`))
-	f.Add(tinyJSON(f, "post_processor", `{"type": "Sequence", "processors": [{"type": "TemplateProcessing", "single":
-		[{"SpecialToken": {"id": "B"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"B": {"ids": [0]}}}]}`))
+	f.Add(tinyJSON(f, "post_processor", `{"type": "Sequence", "processors": [
+		{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "B"}},
+		{"Sequence": {"id": "A"}}], "special_tokens": {"B": {"ids": [0]}}}]}`))
 	f.Fuzz(func(t *testing.T, data string) {
 		tok, err := FromJSON([]byte(data))
 		if err != nil {

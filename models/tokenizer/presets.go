@@ -64,8 +64,9 @@ func presets() []preset {
 		{names: []string{"qwen35"}, normalizer: nfc,
 			steps: []string{isolate(qwen35Pattern), plainBytes}},
 		{names: []string{"gpt-2", "phi-2"}, steps: []string{gpt2Bytes}},
-		{names: []string{"deepseek-llm"}, steps: []string{isolate(`[\r\n]`), isolate(deepseekLetters),
-			isolate(deepseekPunctuation), isolate(`\s+$`), isolate(han), eachDigit, plainBytes}},
+		{names: []string{"deepseek-llm"}, steps: []string{isolate(`[\r\n]`),
+			isolate(deepseekLetters), isolate(deepseekPunctuation), isolate(`\s+$`),
+			isolate(han), eachDigit, plainBytes}},
 		{names: []string{"deepseek-coder"}, steps: []string{isolate(`[\r\n]`), isolate(`\s?\p{L}+`),
 			isolate(`\s?\p{P}+`), isolate(han), eachDigit, plainBytes}},
 		{names: []string{"deepseek-v3"}, steps: []string{isolate(`\p{N}{1,3}`),
@@ -76,8 +77,9 @@ func presets() []preset {
 		{names: []string{"starcoder", "refact", "smollm"}, steps: []string{eachDigit, gpt2Bytes}},
 		{names: []string{"command-r"}, normalizer: nfc, steps: []string{eachDigit, gpt2Bytes}},
 		{names: []string{"mpt", "olmo"}, normalizer: nfc, steps: []string{gpt2Bytes}},
-		{names: []string{"falcon"}, steps: []string{`{"type":"Punctuation","behavior":"Contiguous"}`,
-			gpt2Bytes, `{"type":"Digits"}`, isolate(`[0-9][0-9][0-9]`)}},
+		{names: []string{"falcon"}, steps: []string{
+			`{"type":"Punctuation","behavior":"Contiguous"}`, gpt2Bytes,
+			`{"type":"Digits"}`, isolate(`[0-9][0-9][0-9]`)}},
 		{names: []string{"default"}, steps: []string{isolate(`[\p{P}\$\+<=>\^~\|]+`),
 			isolate(gpt2Pattern), isolate(`\p{N}+`), isolate(`[0-9][0-9][0-9]`), plainBytes}},
 	}
@@ -103,5 +105,6 @@ func (p preset) apply(b *builder) error {
 	if err := b.normalizer(p.normalizer); err != nil {
 		return err
 	}
-	return b.preTokenizer(`{"type":"Sequence","pretokenizers":[` + strings.Join(p.steps, ",") + `]}`)
+	steps := strings.Join(p.steps, ",")
+	return b.preTokenizer(`{"type":"Sequence","pretokenizers":[` + steps + `]}`)
 }

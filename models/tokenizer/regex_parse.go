@@ -171,7 +171,8 @@ func (p *regexParser) literal(r rune) (*node, error) {
 	if p.more() {
 		switch pair := strings.ToLower(string(r) + p.s[p.at:p.at+1]); pair {
 		case "ss", "st", "ff", "fi", "fl":
-			return nil, fmt.Errorf("%q under (?i) is not supported: one character folds to it", pair)
+			return nil, fmt.Errorf("%q under (?i) is not supported: one character folds to it",
+				pair)
 		}
 	}
 	return &node{kind: nodeSet, set: foldRanges([]runeRange{{r, r}})}, nil
@@ -243,7 +244,8 @@ func (p *regexParser) repeats(n *node) (*node, error) {
 			rep.mode = possessive
 		}
 		if rep.min > rep.max || rep.min > maxRepeat || rep.max != unbounded && rep.max > maxRepeat {
-			return nil, fmt.Errorf("repeats %d to %d times; the limit is %d", rep.min, rep.max, maxRepeat)
+			return nil, fmt.Errorf("repeats %d to %d times; the limit is %d", rep.min, rep.max,
+				maxRepeat)
 		}
 		n = rep
 	}

@@ -116,7 +116,8 @@ func TestRegexAgainstLibrary(t *testing.T) {
 		s := rapid.StringOfN(rapid.RuneFrom([]rune("abc1 é")), 0, 12, -1).Draw(t, "text")
 		var got, want []span
 		got = re.find(&encoder{}, nil, s)
-		for m, err := library.FindStringMatch(s); m != nil && err == nil; m, err = library.FindNextMatch(m) {
+		m, err := library.FindStringMatch(s)
+		for ; m != nil && err == nil; m, err = library.FindNextMatch(m) {
 			start := runesLen(s, m.Index)
 			want = append(want, span{start, start + len(m.String()), true})
 		}
@@ -141,21 +142,21 @@ func runesLen(s string, n int) int {
 func drawPattern(t *rapid.T, depth int) string {
 	kind := rapid.IntRange(0, 9).Draw(t, "kind")
 	sub := func() string { return drawPattern(t, depth-1) }
+	one := func(list ...string) string { return rapid.SampledFrom(list).Draw(t, "part") }
 	switch {
 	case depth == 0 || kind < 3:
-		return rapid.SampledFrom([]string{"a", "b", "c", "1", "é", `\s`, `\p{L}`, `[ab]`, `[^a1]`, `\d`, `[b-cé]`}).
-			Draw(t, "atom")
+		return one("a", "b", "c", "1", "é", `\s`, `\p{L}`, `[ab]`, `[^a1]`, `\d`, `[b-cé]`)
 	case kind < 5:
 		return sub() + sub()
 	case kind < 6:
 		return fmt.Sprintf("(?:%s|%s)", sub(), sub())
 	case kind < 8:
-		return fmt.Sprintf("(?:%s)%s", sub(), rapid.SampledFrom([]string{"?", "*", "+", "??", "+?", "*?", "{2}",
-			"{1,3}", "{0,2}", "{2,}"}).Draw(t, "quantifier"))
+		return fmt.Sprintf("(?:%s)%s", sub(),
+			one("?", "*", "+", "??", "+?", "*?", "{2}", "{1,3}", "{0,2}", "{2,}"))
 	case kind < 9:
 		return fmt.Sprintf("(?>%s)", sub())
 	}
-	return fmt.Sprintf("(%s%s)%s", rapid.SampledFrom([]string{"?=", "?!"}).Draw(t, "look"), sub(), sub())
+	return fmt.Sprintf("(%s%s)%s", one("?=", "?!"), sub(), sub())
 }
 
 func FuzzRegex(f *testing.F) {

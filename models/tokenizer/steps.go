@@ -34,7 +34,7 @@ const maxPooled = 1 << 21 // bytes; the memory of a longer text goes back to the
 // release returns e to the pool unless it has grown large.
 func (e *encoder) release() {
 	e.dst = nil
-	size := 24*cap(e.symbols) + 8*cap(e.heap) + 24*cap(e.cover) + 24*cap(e.backtrack) + cap(e.mapped) +
+	size := 24*(cap(e.symbols)+cap(e.cover)+cap(e.backtrack)) + 8*cap(e.heap) + cap(e.mapped) +
 		cap(e.unmapped) + cap(e.normBufs[0]) + cap(e.normBufs[1])
 	for k := range e.stepBufs {
 		size += cap(e.stepBufs[k]) + 24*cap(e.stepSpans[k])

@@ -10,7 +10,8 @@ import (
 func prose(n int) string {
 	r := rand.New(rand.NewSource(1))
 	zipf := rand.NewZipf(r, 1.1, 8, 20000)
-	syllables := strings.Fields("the re in con ta ble mo der ly er is a tion pre s ing lo ve un do wa ter")
+	syllables := strings.Fields("the re in con ta ble mo der ly er is a tion pre s ing lo ve un " +
+		"do wa ter")
 	var b strings.Builder
 	for b.Len() < n {
 		w := rand.New(rand.NewSource(int64(zipf.Uint64())))
@@ -38,7 +39,8 @@ func BenchmarkEncode(b *testing.B) {
 	for _, text := range []struct{ name, s string }{
 		{"prose", prose(64 << 10)},
 		{"prompt500", prose(500)},
-		{"multilingual", strings.Repeat("Привет, мир! 你好，世界。こんにちは 안녕하세요 नमस्ते — naïve café 123. ", 600)},
+		{"multilingual", strings.Repeat("Привет, мир! 你好，世界。こんにちは 안녕하세요 नमस्ते — "+
+			"naïve café 123. ", 600)},
 		{"nospaces", strings.Repeat("abcdefghij", 1<<20/10)},
 	} {
 		b.Run(text.name, func(b *testing.B) {
@@ -70,7 +72,8 @@ func BenchmarkEncodeCold(b *testing.B) {
 // BenchmarkPatterns times the pre-tokenizers that have no scanner by hand.
 func BenchmarkPatterns(b *testing.B) {
 	text := prose(64 << 10)
-	for _, pre := range []string{"gpt-4o", "tekken", "deepseek-v3", "starcoder", "falcon", "default"} {
+	for _, pre := range []string{"gpt-4o", "tekken", "deepseek-v3", "starcoder", "falcon",
+		"default"} {
 		b.Run(pre, func(b *testing.B) {
 			v := readGGUFVocab(b, sharedFile(b, "ggml-vocab-llama-bpe.gguf"))
 			v.Pre = pre

@@ -27,7 +27,8 @@ type wordEntry struct {
 }
 
 func newWordCache() wordCache {
-	return wordCache{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[wordEntry], numWordSlots)}
+	slots := make([]atomic.Pointer[wordEntry], numWordSlots)
+	return wordCache{seed: maphash.MakeSeed(), slots: slots}
 }
 
 func (c *wordCache) hash(word string) uint64 { return maphash.String(c.seed, word) }
