@@ -220,7 +220,8 @@ func TestScanners(t *testing.T) {
 		f(t, "1234567 ١٢٣٤ ½²³ a1b2 -5")
 		f(t, "()!?\r\n\n ... \t...\n")
 		parts := rapid.SampledFrom([]string{"a", "B", "é", "你", "1", "٣", " ", "  ", "\n", "\r",
-			"\t", "\u3000", "'", "'s", "'RE", "ſ", "!", ".", "\u0301", "😀", "\U00011380", "\U0002ebf0"})
+			"\t", "\u3000", "'", "'s", "'RE", "ſ", "!", ".", "\u0301", "😀", "\U00011380",
+			"\U0002ebf0"})
 		rapid.Check(t, func(t *rapid.T) {
 			f(t, strings.Join(rapid.SliceOfN(parts, 1, 12).Draw(t, "parts"), ""))
 		})

@@ -63,19 +63,20 @@ func TestFromJSON(t *testing.T) {
 		"special_tokens": {"X": {"ids": [3]}}}]}`)
 }
 
-// TestFromJSONErrors: a bad file is one error that names what is wrong with it.
-func TestFromJSONErrors(t *testing.T) {
+// refused checks that a bad file is one error that names what is wrong with it.
+func refused(t *testing.T, data, want string) {
+	t.Helper()
+	_, err := FromJSON([]byte(data))
+	if err == nil || !strings.Contains(err.Error(), want) ||
+		!strings.HasPrefix(err.Error(), "cannot read tokenizer.json: ") {
+		t.Errorf("%.80q: error %v, want %q", data, err, want)
+	}
+}
+
+func TestSyntaxErrors(t *testing.T) {
 	file := func(data, want string) {
 		t.Helper()
-		_, err := FromJSON([]byte(data))
-		if err == nil || !strings.Contains(err.Error(), want) ||
-			!strings.HasPrefix(err.Error(), "cannot read tokenizer.json: ") {
-			t.Errorf("%.80q: error %v, want %q", data, err, want)
-		}
-	}
-	f := func(want string, fields ...string) {
-		t.Helper()
-		file(tinyJSON(t, fields...), want)
+		refused(t, data, want)
 	}
 	file("", "ends too early")
 	file("[]", `want '{', have '['`)
@@ -95,7 +96,13 @@ func TestFromJSONErrors(t *testing.T) {
 	file(`{"a" 1}`, `want ':'`)
 	file(`{"a": 1,}`, `want '"'`)
 	file(`{"a": "`, "ends too early")
+}
 
+func TestModelErrors(t *testing.T) {
+	f := func(want string, fields ...string) {
+		t.Helper()
+		refused(t, tinyJSON(t, fields...), want)
+	}
 	f(`token "a" has two ids, 2 and 7`, "model.vocab", `{"a": 2, "b": 3, "a": 7}`,
 		"added_tokens", "[]")
 	f(`id 2 has two tokens, "a" and "b"`, "model.vocab", `{"a": 2, "b": 2}`)
@@ -121,7 +128,13 @@ func TestFromJSONErrors(t *testing.T) {
 	f(`end_of_word_suffix "</w>"`, "model.end_of_word_suffix", `"</w>"`)
 	f(`unk_token "?" is not in the vocabulary`, "model.unk_token", `"?"`)
 	f("byte_fallback: ", "model.byte_fallback", `"yes"`)
+}
 
+func TestComponentErrors(t *testing.T) {
+	f := func(want string, fields ...string) {
+		t.Helper()
+		refused(t, tinyJSON(t, fields...), want)
+	}
 	f(`normalizer: type "Nmt" is not supported; NFC`, "normalizer", `{"type": "Nmt"}`)
 	f(`Replace needs a pattern`, "normalizer", `{"type": "Replace", "content": "x"}`)
 	f(`over 1024 times as long`, "normalizer", `{"type": "Replace", "pattern": {"String": "a"},
