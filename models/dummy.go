@@ -68,20 +68,9 @@ func loadDummy(name string, d DummySpec) (*Model, error) {
 	return m, m.finish(name)
 }
 
-// dummyCheckpoint holds N(0, 0.02) matrices in BF16 and norms of one.
-type dummyCheckpoint map[string]runtime.Tensor
-
-// Tensor implements runtime.Checkpoint.
-func (c dummyCheckpoint) Tensor(name string) (runtime.Tensor, bool) {
-	t, ok := c[name]
-	return t, ok
-}
-
-// Names implements runtime.Checkpoint.
-func (c dummyCheckpoint) Names() []string { return slices.Sorted(maps.Keys(c)) }
-
-func newDummyCheckpoint(p *runtime.Program, seed uint64) dummyCheckpoint {
-	c := dummyCheckpoint{}
+// newDummyCheckpoint holds N(0, 0.02) matrices in BF16 and norms of one.
+func newDummyCheckpoint(p *runtime.Program, seed uint64) tensorSet {
+	c := tensorSet{}
 	var work []func()
 	normals := normalTable(seed)
 	for _, w := range p.Weights {

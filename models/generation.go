@@ -1,9 +1,9 @@
 package models
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -40,19 +40,23 @@ func (g *GenerationConfig) Sampling() runtime.SamplingParams {
 	return p
 }
 
-// readGeneration reads generation_config.json; ids of config.json join its end-of-sequence set.
-func readGeneration(dir string, h *hfConfig) (GenerationConfig, error) {
+// readGeneration reads generation_config.json, where there is one.
+func readGeneration(dir string, vocab int) (GenerationConfig, error) {
 	var g GenerationConfig
-	data, err := os.ReadFile(filepath.Join(dir, "generation_config.json"))
-	if err == nil {
-		if err := json.Unmarshal(data, &g); err != nil {
-			return g, fmt.Errorf("cannot read generation_config.json: %w", err)
-		}
+	data, err := readOptional(filepath.Join(dir, "generation_config.json"), maxConfig)
+	if err != nil || data == nil {
+		return g, err
 	}
-	g.addEOS(h.Vocab, h.EOS...)
+	if err := json.Unmarshal(data, &g); err != nil {
+		return g, fmt.Errorf("cannot read generation_config.json: %w", err)
+	}
+	ids := g.EOS
+	g.EOS = nil
+	g.addEOS(vocab, ids...)
 	return g, nil
 }
 
+// addEOS adds the ids that are tokens.
 func (g *GenerationConfig) addEOS(vocab int, ids ...int32) {
 	for _, id := range ids {
 		if id >= 0 && int(id) < vocab && !slices.Contains(g.EOS, id) {
@@ -61,8 +65,46 @@ func (g *GenerationConfig) addEOS(vocab int, ids ...int32) {
 	}
 }
 
+// addedToken finds the id of a token in the list of added tokens of tokenizer.json, which holds all
+// special ones; -1 when it is not there.
+func addedToken(tokenizerJSON []byte, content string) int32 {
+	dec := json.NewDecoder(bytes.NewReader(tokenizerJSON))
+	if t, err := dec.Token(); content == "" || err != nil || t != json.Delim('{') {
+		return -1
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return -1
+		}
+		if key != "added_tokens" { // it comes before the vocabulary
+			var skipped json.RawMessage
+			if dec.Decode(&skipped) != nil {
+				return -1
+			}
+			continue
+		}
+		var tokens []struct {
+			ID      int32  `json:"id"`
+			Content string `json:"content"`
+		}
+		if dec.Decode(&tokens) != nil {
+			return -1
+		}
+		for _, t := range tokens {
+			if t.Content == content {
+				return t.ID
+			}
+		}
+		return -1
+	}
+	return -1
+}
+
 // endOfTurn are tokens that end an answer in the published chat formats of the families served
-// here.
+// here, though a GGUF file names only one of them as its end of sequence: Llama 3's end of turn, of
+// a message that calls a tool, and of text; ChatML's end of message, which Qwen and many tuned
+// models use; the end of text of GPT-2's line, which Qwen's base models end with.
 var endOfTurn = []string{"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|im_end|>",
 	"<|endoftext|>"}
 

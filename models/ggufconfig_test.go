@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -224,4 +226,31 @@ func FuzzGGUFConfig(f *testing.F) {
 			_ = m.finish("fuzz")
 		}
 	})
+}
+
+// TestUnsupportedBlockFormat: other formats of ggml are refused by name, with the way out.
+func TestUnsupportedBlockFormat(t *testing.T) {
+	f := func(kind uint32, want string) {
+		t.Helper()
+		const tensor = "blk.0.ffn_up.weight"
+		data := ggufBytes(t, llamaMeta(nil),
+			map[string][]int{"token_embd.weight": {32, 64}, tensor: {96, 64}})
+		at := bytes.Index(data, []byte(tensor)) + len(tensor) + 4 + 2*8
+		binary.LittleEndian.PutUint32(data[at:], kind)
+		path := filepath.Join(t.TempDir(), "m.gguf")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path, LoadOptions{})
+		want = fmt.Sprintf("tensor %q is stored as %s, which is not supported; requantise the model",
+			tensor, want)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	f(3, "Q4_1")
+	f(6, "Q5_0")
+	f(10, "Q2_K")
+	f(20, "IQ4_NL")
+	f(1<<31, "ggml type 2147483648")
 }

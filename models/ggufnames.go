@@ -2,39 +2,27 @@ package models
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"strings"
 
 	"basalt/models/gguf"
 	"basalt/runtime"
 )
 
-// ggufCheckpoint gives a GGUF file's tensors by their canonical names; stacks of experts are cut
+// newGGUFCheckpoint gives a GGUF file's tensors by their canonical names; stacks of experts are cut
 // into one tensor for each expert.
-type ggufCheckpoint map[string]runtime.Tensor
-
-// Tensor implements runtime.Checkpoint.
-func (c ggufCheckpoint) Tensor(name string) (runtime.Tensor, bool) {
-	t, ok := c[name]
-	return t, ok
-}
-
-// Names implements runtime.Checkpoint.
-func (c ggufCheckpoint) Names() []string { return slices.Sorted(maps.Keys(c)) }
-
-func newGGUFCheckpoint(f *gguf.File, family string) (ggufCheckpoint, error) {
+func newGGUFCheckpoint(f *gguf.File, family string) (tensorSet, error) {
 	if name, format := f.FirstUnsupported(); name != "" {
 		return nil, fmt.Errorf("tensor %q is stored as %s, which is not supported; requantise "+
 			"the model "+
 			"to F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K", name, format)
 	}
-	c := ggufCheckpoint{}
+	c := tensorSet{}
 	fam := families[family]
 	for _, old := range f.Names() {
 		t, _ := f.Tensor(old)
 		if strings.HasSuffix(old, "_exps.weight") {
-			if err := c.cut(old, t, fam); err != nil {
+			if err := c.cutGGUF(old, t, fam); err != nil {
 				return nil, err
 			}
 			continue
@@ -61,6 +49,12 @@ func canonical(old string, fam family) string {
 	stem, kind := rest[:strings.LastIndexByte(rest, '.')], rest[strings.LastIndexByte(rest, '.'):]
 	if stem == "ffn_gate_inp" {
 		return fmt.Sprintf("model.layers.%s.%s.%s%s", layer, fam.block, fam.router, kind)
+	}
+	// The first files with mixtures have "ffn_gate.3" for a matrix of expert 3.
+	if which, expert, ok := strings.Cut(stem, "."); ok && fam.moe {
+		if matrix := expertMatrix(which, fam); matrix != "" {
+			return expertName(layer, expert, matrix, fam)
+		}
 	}
 	if name, ok := blockNames(stem); ok {
 		return fmt.Sprintf("model.layers.%s.%s%s", layer, name, kind)
@@ -95,22 +89,30 @@ func blockNames(stem string) (string, bool) {
 	return name, ok
 }
 
-// cut slices a stack [experts, out, in] along its first axis.
-func (c ggufCheckpoint) cut(old string, t runtime.Tensor, fam family) error {
+// cutGGUF names the parts of a stack.
+func (s tensorSet) cutGGUF(old string, t runtime.Tensor, fam family) error {
 	layer, rest, ok := splitBlock(old)
-	matrix, known := map[string]string{
-		"ffn_gate_exps.weight": fam.gate, "ffn_up_exps.weight": fam.up,
-		"ffn_down_exps.weight": fam.downst,
-	}[rest]
-	if !ok || !known || len(t.Shape) != 3 {
+	matrix := expertMatrix(strings.TrimSuffix(rest, "_exps.weight"), fam)
+	if !ok || matrix == "" || len(t.Shape) != 3 {
 		return fmt.Errorf("tensor %q of shape %v is no stack of experts", old, t.Shape)
 	}
-	size := len(t.Data) / t.Shape[0]
-	for e := range t.Shape[0] {
-		name := fmt.Sprintf("model.layers.%s.%s.experts.%d.%s.weight", layer, fam.block, e, matrix)
-		c[name] = runtime.Tensor{
-			DType: t.DType, Shape: t.Shape[1:], Data: t.Data[e*size : (e+1)*size : (e+1)*size],
-		}
-	}
+	s.cut(t, func(e int) string { return expertName(layer, strconv.Itoa(e), matrix, fam) })
 	return nil
+}
+
+func expertName(layer, expert, matrix string, fam family) string {
+	return fmt.Sprintf("model.layers.%s.%s.experts.%s.%s.weight", layer, fam.block, expert, matrix)
+}
+
+// expertMatrix is the canonical name of an expert's matrix, "" for what is none.
+func expertMatrix(stem string, fam family) string {
+	switch stem {
+	case "ffn_gate":
+		return fam.gate
+	case "ffn_up":
+		return fam.up
+	case "ffn_down":
+		return fam.downst
+	}
+	return ""
 }

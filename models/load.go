@@ -1,8 +1,6 @@
 package models
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +32,8 @@ type Model struct {
 	// Unused are tensors of the checkpoint that the program does not read.
 	Unused []string
 
-	closer io.Closer
+	closer      io.Closer
+	unsupported func(name string) (dtype string, found bool)
 }
 
 // Close releases the files; the checkpoint must no longer be used.
@@ -87,29 +86,31 @@ func (m *Model) finish(path string) error {
 	if m.Program, err = Program(m.Name, m.Config); err != nil {
 		return err
 	}
+	if err := m.checkFormats(); err != nil {
+		return err
+	}
 	if err := runtime.CheckWeights(m.Program, m.Checkpoint); err != nil {
-		return m.explain(err)
+		return err
 	}
 	m.findUnused()
 	return nil
 }
 
-// explain adds why a tensor is missing when the file has it in a format that cannot be used.
-func (m *Model) explain(err error) error {
-	c, ok := m.Checkpoint.(*safetensors.Checkpoint)
-	if !ok {
-		return err
+// checkFormats refuses a tensor that the program needs and the file has in a format that cannot be
+// used.
+func (m *Model) checkFormats() error {
+	if m.unsupported == nil {
+		return nil
 	}
 	for _, w := range m.Program.Weights {
 		for _, part := range w.Parts {
-			if dtype, found := c.Unsupported(part); found {
-				return fmt.Errorf("%w (tensor %q is stored as %s; F32, F16 and BF16 are "+
-					"supported)", err, part,
-					dtype)
+			if dtype, found := m.unsupported(part); found {
+				return fmt.Errorf("tensor %q is stored as %s; F32, F16 and BF16 are supported: take "+
+					"the model's BF16 files, or a GGUF file", part, dtype)
 			}
 		}
 	}
-	return err
+	return nil
 }
 
 func (m *Model) findUnused() {
@@ -126,111 +127,6 @@ func (m *Model) findUnused() {
 			m.Unused = append(m.Unused, name)
 		}
 	}
-}
-
-func loadHF(path string, isDir bool) (*Model, error) {
-	dir := path
-	if !isDir {
-		dir = filepath.Dir(path)
-	}
-	c, err := safetensors.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	m := &Model{Checkpoint: c, closer: c}
-	if err := m.readHF(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", path, err), m.Close())
-	}
-	return m, nil
-}
-
-func (m *Model) readHF(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		return err
-	}
-	h, err := parseHF(data)
-	if err != nil {
-		return fmt.Errorf("config.json: %w", err)
-	}
-	if m.Config, err = h.config(); err != nil {
-		return fmt.Errorf("config.json: %w", err)
-	}
-	if m.Generation, err = readGeneration(dir, h); err != nil {
-		return err
-	}
-	m.TokenizerJSON, err = os.ReadFile(filepath.Join(dir, "tokenizer.json"))
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return m.readTokenizerConfig(dir)
-}
-
-// tokenizerConfig is the part of tokenizer_config.json that chat needs. Tokens are strings or
-// objects with content; the template is a string or a list of named ones.
-type tokenizerConfig struct {
-	BOS      json.RawMessage `json:"bos_token"`
-	EOS      json.RawMessage `json:"eos_token"`
-	Template json.RawMessage `json:"chat_template"`
-}
-
-func (m *Model) readTokenizerConfig(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, "tokenizer_config.json"))
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	var c tokenizerConfig
-	if err == nil {
-		m.TokenizerConfig = data
-		if err := json.Unmarshal(data, &c); err != nil {
-			return fmt.Errorf("tokenizer_config.json: %w", err)
-		}
-	}
-	m.BOSToken, m.EOSToken = tokenText(c.BOS), tokenText(c.EOS)
-	if m.ChatTemplate, err = templateText(c.Template); err != nil {
-		return fmt.Errorf("tokenizer_config.json: %w", err)
-	}
-	file, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
-	if err == nil {
-		m.ChatTemplate = string(file)
-	} else if !os.IsNotExist(err) {
-		return err
-	}
-	return nil
-}
-
-func tokenText(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
-	}
-	var object struct {
-		Content string `json:"content"`
-	}
-	if json.Unmarshal(raw, &object) != nil {
-		return ""
-	}
-	return object.Content
-}
-
-func templateText(raw json.RawMessage) (string, error) {
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
-		return "", nil
-	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text, nil
-	}
-	var named []struct{ Name, Template string }
-	if err := json.Unmarshal(raw, &named); err != nil {
-		return "", fmt.Errorf("chat_template is neither text nor a list of named templates")
-	}
-	for _, t := range named {
-		if t.Name == "default" {
-			return t.Template, nil
-		}
-	}
-	return "", nil
 }
 
 func loadGGUF(path string) (*Model, error) {

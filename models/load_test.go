@@ -201,7 +201,7 @@ func TestDummyShapes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := runtime.ProgramStats(p, dummyCheckpoint{}); s.Params != n {
+		if s := runtime.ProgramStats(p, tensorSet{}); s.Params != n {
 			t.Errorf("%s has %d parameters, want %d", name, s.Params, n)
 		}
 	}
