@@ -1,0 +1,92 @@
+package cpu
+
+/*
+#include <stdlib.h>
+#include "memory.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// arena owns memory outside of Go's heap until free.
+type arena struct {
+	maps  []mapping
+	chunk []byte // what is left of the last chunk that small arrays are cut from
+	err   error  // the first allocation that failed
+}
+
+type mapping struct {
+	p     unsafe.Pointer
+	bytes int64
+}
+
+const (
+	pageSize  = 4096
+	chunkSize = 1 << 20
+	slack     = 64 // a vector may read or write so far beyond an array
+)
+
+// take gives zeroed memory, aligned to a cache line. After a failure, which err keeps, it gives
+// nil.
+func (a *arena) take(bytes int64, huge bool) unsafe.Pointer {
+	bytes = (bytes + slack + 63) / 64 * 64
+	if bytes >= chunkSize/16 {
+		return a.mapPages(bytes, huge)
+	}
+	if bytes > int64(len(a.chunk)) {
+		p := a.mapPages(chunkSize, false)
+		if p == nil {
+			return nil
+		}
+		a.chunk = unsafe.Slice((*byte)(p), chunkSize)
+	}
+	p := unsafe.Pointer(&a.chunk[0])
+	a.chunk = a.chunk[bytes:]
+	return p
+}
+
+func (a *arena) mapPages(bytes int64, huge bool) unsafe.Pointer {
+	if a.err != nil {
+		return nil
+	}
+	bytes = (bytes + pageSize - 1) / pageSize * pageSize
+	flag := C.int(0)
+	if huge {
+		flag = 1
+	}
+	p := C.bs_map(C.size_t(bytes), flag)
+	if p == nil {
+		a.err = fmt.Errorf("cannot map %d MiB of memory", bytes>>20)
+		return nil
+	}
+	a.maps = append(a.maps, mapping{p, bytes})
+	return p
+}
+
+func (a *arena) free() {
+	for _, m := range a.maps {
+		C.bs_unmap(m.p, C.size_t(m.bytes))
+	}
+	a.maps, a.chunk = nil, nil
+}
+
+// array gives n zeroed elements outside of Go's heap; T must hold no Go pointers.
+func array[T any](a *arena, n int) []T {
+	var t T
+	p := a.take(int64(n)*int64(unsafe.Sizeof(t)), false)
+	if p == nil {
+		return make([]T, n) // the failure is reported at the end of the compilation
+	}
+	return unsafe.Slice((*T)(p), n)
+}
+
+// first is the address of an array's first element, nil for an empty one.
+func first[T any](s []T) *T {
+	if len(s) == 0 {
+		return nil
+	}
+	return &s[0]
+}

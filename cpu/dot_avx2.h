@@ -1,0 +1,145 @@
+// Integer dot products of one block (32 k, 16 columns) on AVX2: sum[r] = sum over k of code * q.
+//
+// vpmaddubsw multiplies unsigned codes by signed activations and adds pairs in 16 bits. With codes
+// below 16 a pair is at most 15 * 127 * 2 = 3810, so 8 pairs add up exactly in 16 bits (30480) and
+// one vpmaddwd widens them: 2 instructions for 32 products. Codes below 32 are widened every 4
+// pairs (31496), codes below 64 every 2 (32004). Bytes are split into their two nibbles.
+#ifndef BASALT_CPU_DOT_AVX2_H
+#define BASALT_CPU_DOT_AVX2_H
+
+#include "vec_avx2.h"
+
+enum { SIGNED_Q8 = 0 };
+
+INL __m256i load32(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+// Four activations in every lane.
+INL __m256i spread(const act_block *x, int group) {
+    int32_t v;
+    memcpy(&v, x->q + 4 * group, sizeof v);
+    return _mm256_set1_epi32(v);
+}
+
+INL __m256i low_nibbles(__m256i x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
+INL __m256i high_nibbles(__m256i x) { return low_nibbles(_mm256_srli_epi16(x, 4)); }
+
+// s += codes * activations of one group, in 16 bits. The empty assembly keeps the compiler from
+// regrouping the additions of a block, which would need more registers than there are.
+INL __m256i add_pair(__m256i s, __m256i codes, __m256i x) {
+    s = _mm256_add_epi16(s, _mm256_maddubs_epi16(codes, x));
+    __asm__("" : "+x"(s));
+    return s;
+}
+
+INL vi add_pairs(vi s, vi codes, __m256i x) {
+    return (vi){add_pair(s.a, codes.a, x), add_pair(s.b, codes.b, x)};
+}
+
+INL vi widen_pairs(vi s) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    return (vi){_mm256_madd_epi16(s.a, ones), _mm256_madd_epi16(s.b, ones)};
+}
+
+INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    EACH_ROW(r, m) sum[r] = vi_set(0);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        vi c = {load32(codes + 64 * j), load32(codes + 64 * j + 32)};
+        vi low = {low_nibbles(c.a), low_nibbles(c.b)};
+        EACH_ROW(r, m) sum[r] = add_pairs(sum[r], low, spread(x[r], j));
+        vi high = {high_nibbles(c.a), high_nibbles(c.b)};
+        EACH_ROW(r, m) sum[r] = add_pairs(sum[r], high, spread(x[r], j + 4));
+    }
+    EACH_ROW(r, m) sum[r] = widen_pairs(sum[r]);
+}
+
+// The fifth bits of group g, in place.
+INL __m256i fifth_bits(__m256i plane, int g) {
+    const __m256i m = _mm256_set1_epi8(16);
+    return _mm256_and_si256(
+        g < 4 ? _mm256_slli_epi16(plane, 4 - g) : _mm256_srli_epi16(plane, g - 4), m);
+}
+
+INL __m256i code5(const uint8_t *codes, int g, int half) {
+    __m256i c = load32(codes + 64 * (g & 3) + 32 * half);
+    __m256i plane = load32(codes + 256 + 32 * half);
+    return _mm256_or_si256(g < 4 ? low_nibbles(c) : high_nibbles(c), fifth_bits(plane, g));
+}
+
+INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    EACH_ROW(r, m) sum[r] = vi_set(0);
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; h++) {
+        vi part[MAX_ROWS];
+        EACH_ROW(r, m) part[r] = vi_set(0);
+#pragma GCC unroll 4
+        for (int g = 4 * h; g < 4 * h + 4; g++) {
+            vi c = {code5(codes, g, 0), code5(codes, g, 1)};
+            EACH_ROW(r, m) part[r] = add_pairs(part[r], c, spread(x[r], g));
+        }
+        EACH_ROW(r, m) sum[r] = vi_add(sum[r], widen_pairs(part[r]));
+    }
+}
+
+INL __m256i upper_bits(__m256i plane, int g) {
+    const __m256i m = _mm256_set1_epi8(48);
+    switch (g & 3) {
+    case 0:
+        return _mm256_and_si256(_mm256_slli_epi16(plane, 4), m);
+    case 1:
+        return _mm256_and_si256(_mm256_slli_epi16(plane, 2), m);
+    case 2:
+        return _mm256_and_si256(plane, m);
+    }
+    return _mm256_and_si256(_mm256_srli_epi16(plane, 2), m);
+}
+
+INL __m256i code6(const uint8_t *codes, int g, int half) {
+    __m256i c = load32(codes + 64 * (g & 3) + 32 * half);
+    __m256i plane = load32(codes + 256 + 64 * (g >> 2) + 32 * half);
+    return _mm256_or_si256(g < 4 ? low_nibbles(c) : high_nibbles(c), upper_bits(plane, g));
+}
+
+// The sum of k 16*half to 16*half+15 alone: those have a scale of their own.
+INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+    EACH_ROW(r, m) sum[r] = vi_set(0);
+#pragma GCC unroll 2
+    for (int g = 4 * half; g < 4 * half + 4; g += 2) {
+        vi c = {code6(codes, g, 0), code6(codes, g, 1)};
+        vi d = {code6(codes, g + 1, 0), code6(codes, g + 1, 1)};
+        EACH_ROW(r, m) {
+            vi p = add_pairs(vi_set(0), c, spread(x[r], g));
+            p = add_pairs(p, d, spread(x[r], g + 1));
+            sum[r] = vi_add(sum[r], widen_pairs(p));
+        }
+    }
+}
+
+// Eight columns at a time, so that both nibbles' sums stay in registers.
+INL void dot8_half(int m, const uint8_t *codes, const act_block *const *x, __m256i *sum) {
+    const __m256i ones = _mm256_set1_epi16(1), sixteens = _mm256_set1_epi16(16);
+    __m256i low[MAX_ROWS], high[MAX_ROWS];
+    EACH_ROW(r, m) low[r] = high[r] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; g++) {
+        __m256i c = load32(codes + 64 * g), l = low_nibbles(c), h = high_nibbles(c);
+        EACH_ROW(r, m) {
+            __m256i v = spread(x[r], g);
+            low[r] = add_pair(low[r], l, v);
+            high[r] = add_pair(high[r], h, v);
+        }
+    }
+    EACH_ROW(r, m) {
+        sum[r] = _mm256_add_epi32(_mm256_madd_epi16(low[r], ones),
+                                  _mm256_madd_epi16(high[r], sixteens));
+    }
+}
+
+INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    __m256i a[MAX_ROWS], b[MAX_ROWS];
+    dot8_half(m, codes, x, a);
+    dot8_half(m, codes + 32, x, b);
+    EACH_ROW(r, m) sum[r] = (vi){a[r], b[r]};
+}
+
+#endif

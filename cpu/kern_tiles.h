@@ -1,0 +1,204 @@
+// Micro-kernels: M rows by one tile of 16 columns, for every format, in terms of the lanes (vf, vi)
+// and block dot products of the including file's ISA. M is a compile-time constant of each
+// instance. The order of summation along k is the same for every M: one fused multiply-add for
+// each k of plain numbers; for block formats one for each exact integer sum of 32 (Q6_K: 16) k, and
+// for Q4_K and Q5_K one more for the minimum.
+#ifndef BASALT_CPU_KERN_TILES_H
+#define BASALT_CPU_KERN_TILES_H
+
+// Bytes of codes that are fetched ahead of their use.
+enum { AHEAD = 2304 };
+
+INL void tile_start(int m, const tile_args *t, vf *acc) {
+    EACH_ROW(r, m) {
+        acc[r] = t->accumulate ? vf_load(t->out + r * t->stride) : vf_zero();
+    }
+}
+
+INL void tile_end(int m, const tile_args *t, const vf *acc) {
+    EACH_ROW(r, m) vf_store(t->out + r * t->stride, acc[r]);
+}
+
+INL void tile_f32(int m, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const float *x[MAX_ROWS], *w = (const float *)t->codes;
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = t->rows[r];
+    for (int64_t k = 0; k < t->k; k++, w += TILE) {
+        vprefetch((const char *)w + AHEAD);
+        vf c = vf_load(w);
+        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
+    }
+    tile_end(m, t, acc);
+}
+
+INL void tile_f16(int m, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const float *x[MAX_ROWS];
+    const uint8_t *w = t->codes;
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = t->rows[r];
+    for (int64_t k = 0; k < t->k; k++, w += 2 * TILE) {
+        vprefetch(w + AHEAD);
+        vf c = vf_load_f16(w);
+        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
+    }
+    tile_end(m, t, acc);
+}
+
+#ifndef BF16_PRODUCTS
+INL void tile_bf16(int m, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const float *x[MAX_ROWS];
+    const uint8_t *w = t->codes;
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = t->rows[r];
+    int64_t k = 0;
+    for (; k + 1 < t->k; k += 2, w += 4 * TILE) {
+        vprefetch(w + AHEAD);
+        vf c = vf_bf16_even(w), d = vf_bf16_odd(w);
+        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
+        EACH_ROW(r, m) acc[r] = vf_fma(d, vf_set(x[r][k + 1]), acc[r]);
+    }
+    if (k < t->k) {
+        vf c = vf_bf16_even(w);
+        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
+    }
+    tile_end(m, t, acc);
+}
+#endif
+
+INL void fetch_codes(const uint8_t *codes, int bytes) {
+    for (int i = 0; i < bytes; i += 64) vprefetch(codes + AHEAD + i);
+}
+
+// acc += d * (sum - offset * sum of q) * x's scale.
+INL vf add_block(vf acc, vi sum, vf d, int32_t offset, float scale) {
+    return vf_fma(vf_from(vi_sub(sum, vi_set(offset))), vf_mul(d, vf_set(scale)), acc);
+}
+
+INL void tile_q4_0(int m, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const act_block *x[MAX_ROWS];
+    const uint8_t *w = t->codes, *s = t->scales;
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = t->rows[r];
+    for (int b = t->k / BLOCK; b > 0; b--, w += 256, s += 32) {
+        vi sum[MAX_ROWS];
+        fetch_codes(w, 256);
+        dot4(m, w, x, sum);
+        vf d = vf_load_f16(s);
+        EACH_ROW(r, m) {
+            acc[r] = add_block(acc[r], sum[r], d, 8 * x[r]->sum, x[r]->d);
+            x[r]++;
+        }
+    }
+    tile_end(m, t, acc);
+}
+
+INL void tile_q8_0(int m, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const act_block *x[MAX_ROWS];
+    const uint8_t *w = t->codes, *s = t->scales;
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = t->rows[r];
+    for (int b = t->k / BLOCK; b > 0; b--, w += 512, s += 32) {
+        vi sum[MAX_ROWS];
+        fetch_codes(w, 512);
+        dot8(m, w, x, sum);
+        vf d = vf_load_f16(s);
+        EACH_ROW(r, m) {
+            int32_t offset = SIGNED_Q8 ? 0 : 128 * x[r]->sum;
+            acc[r] = add_block(acc[r], sum[r], d, offset, x[r]->d);
+            x[r]++;
+        }
+    }
+    tile_end(m, t, acc);
+}
+
+// Q4_K (bits 4) and Q5_K (bits 5): value = d * scale * code - dmin * min.
+INL void tile_k45(int m, int bits, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const act_block *x[MAX_ROWS];
+    const uint8_t *w = t->codes, *s = t->scales;
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = t->rows[r];
+    for (int b = t->k / SUPER; b > 0; b--, s += 320) {
+        vf d = vf_load_f16(s), dmin = vf_load_f16(s + 32);
+        for (int i = 0; i < 8; i++, w += 64 * bits) {
+            vi sum[MAX_ROWS];
+            fetch_codes(w, 64 * bits);
+            if (bits == 4) {
+                dot4(m, w, x, sum);
+            } else {
+                dot5(m, w, x, sum);
+            }
+            vf scale = vf_mul(d, vf_load_u8(s + 64 + 32 * i));
+            vf low = vf_mul(dmin, vf_load_u8(s + 80 + 32 * i));
+            EACH_ROW(r, m) {
+                acc[r] = vf_fma(vf_from(sum[r]), vf_mul(scale, vf_set(x[r]->d)), acc[r]);
+                acc[r] = vf_fnma(low, vf_set(x[r]->ds), acc[r]);
+                x[r]++;
+            }
+        }
+    }
+    tile_end(m, t, acc);
+}
+
+INL void tile_q4_k(int m, const tile_args *t) { tile_k45(m, 4, t); }
+INL void tile_q5_k(int m, const tile_args *t) { tile_k45(m, 5, t); }
+
+INL void tile_q6_k(int m, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const act_block *x[MAX_ROWS];
+    const uint8_t *w = t->codes, *s = t->scales;
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = t->rows[r];
+    for (int b = t->k / SUPER; b > 0; b--, s += 288) {
+        vf d = vf_load_f16(s);
+        for (int i = 0; i < 8; i++, w += 384) {
+            vi sum[MAX_ROWS];
+            fetch_codes(w, 384);
+            dot6(m, w, x, 0, sum);
+            vf scale = vf_mul(d, vf_load_s8(s + 32 + 32 * i));
+            EACH_ROW(r, m) {
+                int32_t offset = 32 * (x[r]->sum - x[r]->high);
+                acc[r] = add_block(acc[r], sum[r], scale, offset, x[r]->d);
+            }
+            dot6(m, w, x, 1, sum);
+            scale = vf_mul(d, vf_load_s8(s + 48 + 32 * i));
+            EACH_ROW(r, m) {
+                acc[r] = add_block(acc[r], sum[r], scale, 32 * x[r]->high, x[r]->d);
+                x[r]++;
+            }
+        }
+    }
+    tile_end(m, t, acc);
+}
+
+#define TILE_FN(name, m) \
+    static void name##_##m(const tile_args *t) { name(m, t); }
+#define TILE_FNS(name) EACH_ROWS(TILE_FN, name)
+#define TILE_ENTRY(name, m) [m] = name##_##m,
+#define TILE_TABLE(name) {EACH_ROWS(TILE_ENTRY, name)}
+
+TILE_FNS(tile_f32)
+TILE_FNS(tile_f16)
+TILE_FNS(tile_bf16)
+TILE_FNS(tile_q8_0)
+TILE_FNS(tile_q4_0)
+TILE_FNS(tile_q4_k)
+TILE_FNS(tile_q5_k)
+TILE_FNS(tile_q6_k)
+
+#define TILES                                                                        \
+    {                                                                                \
+        [F32] = TILE_TABLE(tile_f32), [F16] = TILE_TABLE(tile_f16),                  \
+        [BF16] = TILE_TABLE(tile_bf16), [Q8_0] = TILE_TABLE(tile_q8_0),              \
+        [Q4_0] = TILE_TABLE(tile_q4_0), [Q4_K] = TILE_TABLE(tile_q4_k),              \
+        [Q5_K] = TILE_TABLE(tile_q5_k), [Q6_K] = TILE_TABLE(tile_q6_k),              \
+    }
+
+static const tile_fn tiles[NUM_FORMATS][MAX_ROWS + 1] = TILES;
+
+#endif
