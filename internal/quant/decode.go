@@ -35,6 +35,12 @@ func scaleMinK4(s []byte, j int) (scale, minimum float32) {
 	return float32(s[j+4]&15 | s[j-4]>>6<<4), float32(s[j+4]>>4 | s[j]>>6<<4)
 }
 
+// affine is scale*q - minimum; the conversions keep the compiler from fusing the product into the
+// difference, which would give other bits on some machines.
+func affine(scale float32, q byte, minimum float32) float32 {
+	return float32(scale*float32(q)) - float32(minimum)
+}
+
 // Q4_K: f16 d and dmin, 12 bytes of scales, 128 bytes of nibbles; 8 sub-blocks of 32.
 func decodeQ4_K(dst []float32, b []byte) {
 	d, dmin, scales, q := f16at(b, 0), f16at(b, 2), b[4:16], b[16:144]
@@ -42,8 +48,8 @@ func decodeQ4_K(dst []float32, b []byte) {
 		s1, m1 := scaleMinK4(scales, j)
 		s2, m2 := scaleMinK4(scales, j+1)
 		for i, v := range q[16*j : 16*j+32] {
-			dst[32*j+i] = d*s1*float32(v&15) - dmin*m1
-			dst[32*j+32+i] = d*s2*float32(v>>4) - dmin*m2
+			dst[32*j+i] = affine(d*s1, v&15, dmin*m1)
+			dst[32*j+32+i] = affine(d*s2, v>>4, dmin*m2)
 		}
 	}
 }
@@ -57,8 +63,8 @@ func decodeQ5_K(dst []float32, b []byte) {
 		s2, m2 := scaleMinK4(scales, j+1)
 		for i, v := range q[16*j : 16*j+32] {
 			h1, h2 := high[i]>>j&1, high[i]>>(j+1)&1
-			dst[32*j+i] = d*s1*float32(v&15|h1<<4) - dmin*m1
-			dst[32*j+32+i] = d*s2*float32(v>>4|h2<<4) - dmin*m2
+			dst[32*j+i] = affine(d*s1, v&15|h1<<4, dmin*m1)
+			dst[32*j+32+i] = affine(d*s2, v>>4|h2<<4, dmin*m2)
 		}
 	}
 }

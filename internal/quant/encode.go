@@ -52,7 +52,7 @@ func encodeQ4_0(dst []byte, src []float32) {
 	d := extreme / -8
 	binary.LittleEndian.PutUint16(dst, half.ToF16(d))
 	inverse := reciprocal(d)
-	nibble := func(v float32) byte { return byte(min(15, int8(v*inverse+8.5))) }
+	nibble := func(v float32) byte { return byte(min(15, int8(float32(v*inverse)+8.5))) }
 	for i := range 16 {
 		dst[2+i] = nibble(src[i]) | nibble(src[i+16])<<4
 	}
