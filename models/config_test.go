@@ -56,7 +56,8 @@ func TestWindows(t *testing.T) {
 		"sliding_attention", "full_attention", "full_attention", "sliding_attention",
 	}}, "[9 0 0 9]")
 	f("Qwen3Moe", keys{"sliding_window": 9}, none)
-	f("Qwen3Moe", keys{"sliding_window": 9, "use_sliding_window": true, "max_window_layers": 3}, all)
+	f("Qwen3Moe", keys{"sliding_window": 9, "use_sliding_window": true, "max_window_layers": 3},
+		all)
 }
 
 func TestBiasesAndBases(t *testing.T) {
@@ -117,5 +118,6 @@ func TestContradictingConfigs(t *testing.T) {
 		"4096 layers of 4096 experts")
 	f("Llama", keys{"rope_parameters": keys{"full_attention": keys{"rope_theta": 1}}},
 		"differ by kind of layer")
-	f("Llama", keys{"rope_parameters": keys{"rope_type": "longrope"}}, `"longrope" is not supported`)
+	f("Llama", keys{"rope_parameters": keys{"rope_type": "longrope"}},
+		`"longrope" is not supported`)
 }

@@ -242,7 +242,8 @@ func TestUnsupportedBlockFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Load(path, LoadOptions{})
-		want = fmt.Sprintf("tensor %q is stored as %s, which is not supported; requantise the model",
+		want = fmt.Sprintf("tensor %q is stored as %s, which is not supported; requantise the "+
+			"model",
 			tensor, want)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -7,8 +7,8 @@ import (
 	"basalt/runtime"
 )
 
-// chosen keeps the reference device's slow arithmetic short: every folder's first case, and the long
-// ones where position matters. Other devices run them all.
+// chosen keeps the reference device's slow arithmetic short: every folder's first case, and the
+// long ones where position matters. Other devices run them all.
 func chosen(e golden.Entry) []golden.Case {
 	switch e.Name {
 	case "mistral", "llama-dynamic", "llama-yarn":

@@ -105,7 +105,8 @@ func (m *Model) checkFormats() error {
 	for _, w := range m.Program.Weights {
 		for _, part := range w.Parts {
 			if dtype, found := m.unsupported(part); found {
-				return fmt.Errorf("tensor %q is stored as %s; F32, F16 and BF16 are supported: take "+
+				return fmt.Errorf("tensor %q is stored as %s; F32, F16 and BF16 are supported: "+
+					"take "+
 					"the model's BF16 files, or a GGUF file", part, dtype)
 			}
 		}

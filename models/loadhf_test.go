@@ -15,7 +15,8 @@ import (
 	"basalt/runtime"
 )
 
-// TestFusedExperts: experts that are saved as stacks give the same tensors as those saved one by one.
+// TestFusedExperts: experts that are saved as stacks give the same tensors as those saved one by
+// one.
 func TestFusedExperts(t *testing.T) {
 	f := func(path, prefix string) {
 		t.Helper()
@@ -159,7 +160,8 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
 	}
-	for _, name := range []string{"config.json", "generation_config.json", "tokenizer_config.json"} {
+	for _, name := range []string{"config.json", "generation_config.json",
+		"tokenizer_config.json"} {
 		f(name, nil, name)
 		f(name, []byte(`{"x":`), name)
 		f(name, []byte("[]"), name)
@@ -177,8 +179,8 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// TestEndOfSequence: ids come from generation_config.json, config.json and the tokenizer, those that
-// are no tokens are left out.
+// TestEndOfSequence: ids come from generation_config.json, config.json and the tokenizer, those
+// that are no tokens are left out.
 func TestEndOfSequence(t *testing.T) {
 	f := func(generation, tokenizerConfig, tokenizer string, config map[string]any, want string) {
 		t.Helper()

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestDecodeEqualsReference: every value has the bits that the gguf package gives (testdata/make.py).
+// TestDecodeEqualsReference: every value has the bits that the gguf package gives
+// (testdata/make.py).
 func TestDecodeEqualsReference(t *testing.T) {
 	for f := range numFormats {
 		blocks, err := os.ReadFile("testdata/" + f.String() + ".blocks")

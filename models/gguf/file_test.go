@@ -101,95 +101,100 @@ func TestTruncatedAnywhereIsAnError(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
-	f := func(want string, write func(b *builder)) {
-		t.Helper()
-		b := &builder{}
-		write(b)
-		b.Write(make([]byte, 256))
-		if _, err := Parse(b.Bytes()); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
-		}
+// refuse parses what write leaves, and 256 bytes more.
+func refuse(t *testing.T, want string, write func(b *builder)) {
+	t.Helper()
+	b := &builder{}
+	write(b)
+	b.Write(make([]byte, 256))
+	if _, err := Parse(b.Bytes()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
 	}
-	head := func(b *builder, tensors, keys uint64) {
-		b.le([]byte("GGUF"), uint32(3), tensors,
-			keys)
-	}
-	one := func(kind uint32, offset uint64, dims ...uint64) func(b *builder) {
-		return func(b *builder) {
-			head(b, 1, 0)
-			b.tensor("t", kind, offset, dims...)
-		}
-	}
+}
+
+func (b *builder) head(tensors, keys uint64) { b.le([]byte("GGUF"), uint32(3), tensors, keys) }
+
+func TestParseRefusesMetadata(t *testing.T) {
+	f := func(want string, write func(b *builder)) { t.Helper(); refuse(t, want, write) }
 	f("pickle or zip", func(b *builder) { b.le([]byte("PK\x03\x04")) })
 	f("pickle or zip", func(b *builder) { b.le([]byte("\x80\x04\x95\x00")) })
 	f("does not begin with GGUF", func(b *builder) { b.le([]byte("GGML")) })
 	f("version 1 is not", func(b *builder) { b.le([]byte("GGUF"), uint32(1)) })
 	f("big-endian", func(b *builder) { b.le([]byte("GGUF"), uint32(3<<24)) })
-	f("claims 18446744073709551615 tensors", func(b *builder) { head(b, math.MaxUint64, 0) })
-	f("metadata keys, more than", func(b *builder) { head(b, 0, 1<<40) })
+	f("claims 18446744073709551615 tensors", func(b *builder) { b.head(math.MaxUint64, 0) })
+	f("metadata keys, more than", func(b *builder) { b.head(0, 1<<40) })
 	f("string value needs", func(b *builder) {
-		head(b, 0, 1)
+		b.head(0, 1)
 		b.text("k")
 		b.le(uint32(typeString), uint64(math.MaxUint64))
 	})
 	f("unknown value type 99", func(b *builder) {
-		head(b, 0, 1)
+		b.head(0, 1)
 		b.text("k")
 		b.le(uint32(99))
 	})
 	f("more than the file can hold", func(b *builder) {
-		head(b, 0, 1)
+		b.head(0, 1)
 		b.text("k")
 		b.le(uint32(typeArray), uint32(typeUint64), uint64(1<<61))
 	})
 	f("not supported", func(b *builder) {
-		head(b, 0, 1)
+		b.head(0, 1)
 		b.text("k")
 		b.le(uint32(typeArray), uint32(typeArray), uint64(1))
 	})
 	f("appears twice", func(b *builder) {
-		head(b, 0, 2)
+		b.head(0, 2)
 		for range 2 {
 			b.text("k")
 			b.le(uint32(typeUint32), uint32(1))
 		}
 	})
 	f("key has 0 bytes", func(b *builder) {
-		head(b, 0, 1)
+		b.head(0, 1)
 		b.text("")
 	})
 	alignment := func(kind valueType, v any) {
 		t.Helper()
 		f("power of two", func(b *builder) {
-			head(b, 0, 1)
+			b.head(0, 1)
 			b.text("general.alignment")
 			b.le(uint32(kind), v)
 		})
 	}
 	alignment(typeUint32, uint32(48))
 	alignment(typeUint32, uint32(0))
-	alignment(typeUint32, uint32(4)) // would put floats on odd addresses of other widths
+	alignment(typeUint32, uint32(4)) // too little for 8-byte numbers
 	alignment(typeInt64, int64(-32))
 	alignment(typeUint64, uint64(1<<63))
 	alignment(typeFloat32, float32(32))
 	f("a bool of value 2", func(b *builder) {
-		head(b, 0, 1)
+		b.head(0, 1)
 		b.text("k")
 		b.le(uint32(typeBool), byte(2))
 	})
+}
+
+func TestParseRefusesTensors(t *testing.T) {
+	f := func(want string, write func(b *builder)) { t.Helper(); refuse(t, want, write) }
+	one := func(kind uint32, offset uint64, dims ...uint64) func(b *builder) {
+		return func(b *builder) {
+			b.head(1, 0)
+			b.tensor("t", kind, offset, dims...)
+		}
+	}
 	f("has 4294967295 dimensions", func(b *builder) {
-		head(b, 1, 0)
+		b.head(1, 0)
 		b.text("t")
 		b.le(uint32(1<<32 - 1))
 	})
 	f("begins inside tensor", func(b *builder) {
-		head(b, 2, 0)
+		b.head(2, 0)
 		b.tensor("t", 0, 0, 16)
 		b.tensor("u", 0, 32, 8)
 	})
 	f("it appears twice", func(b *builder) {
-		head(b, 2, 0)
+		b.head(2, 0)
 		b.tensor("t", 0, 0, 8)
 		b.tensor("t", 0, 32, 8)
 	})

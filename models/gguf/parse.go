@@ -12,6 +12,7 @@ const (
 	headerBytes      = 24
 	maxName          = 1 << 10 // bytes in a tensor's name or a key
 	maxDims          = 4
+	maxEntries       = 1 << 20 // tensors, and metadata keys
 	defaultAlignment = 32
 	minKeyBytes      = 8 + 1 + 4 + 1     // the least bytes of a metadata pair
 	minTensorBytes   = 8 + 1 + 4 + 4 + 8 // the least bytes of a tensor description
@@ -47,7 +48,8 @@ func Parse(data []byte) (*File, error) {
 func header(r *reader) (numTensors, numMeta uint64, err error) {
 	if magic := r.take(4, "magic"); string(magic) != "GGUF" {
 		if strings.HasPrefix(string(magic), "PK") || strings.HasPrefix(string(magic), "\x80") {
-			return 0, 0, errors.New("it is a pickle or zip archive, which can run code when it is " +
+			return 0, 0, errors.New("it is a pickle or zip archive, which can run code when it " +
+				"is " +
 				"loaded and is never opened; take the model's GGUF or safetensors files")
 		}
 		return 0, 0, fmt.Errorf("it does not begin with GGUF but with %q", magic)
@@ -61,9 +63,10 @@ func header(r *reader) (numTensors, numMeta uint64, err error) {
 	}
 	numTensors, numMeta = r.u64("tensor count"), r.u64("metadata count")
 	left := uint64(len(r.data) - r.pos)
-	if r.err == nil && (numTensors > left/minTensorBytes || numMeta > left/minKeyBytes) {
-		return 0, 0, fmt.Errorf("it claims %d tensors and %d metadata keys, more than %d bytes "+
-			"can hold",
+	if r.err == nil && (numTensors > min(left/minTensorBytes, maxEntries) ||
+		numMeta > min(left/minKeyBytes, maxEntries)) {
+		return 0, 0, fmt.Errorf("it claims %d tensors and %d metadata keys, more than "+
+			"%d bytes can hold or than 2^20",
 			numTensors, numMeta, left)
 	}
 	return numTensors, numMeta, r.err

@@ -30,7 +30,8 @@ func (f *File) join(path string) error {
 		}
 	}
 	if want, ok := f.Int("split.tensors.count"); ok && want != int64(f.numTensors()) {
-		return fmt.Errorf("its parts have %d tensors; split.tensors.count is %d", f.numTensors(), want)
+		return fmt.Errorf("its parts have %d tensors; split.tensors.count is %d", f.numTensors(),
+			want)
 	}
 	return nil
 }

@@ -51,10 +51,12 @@ func TestOpenFile(t *testing.T) {
 	}
 }
 
-// TestUnpaddedHeader: numbers lie on multiples of their size even where the file has them elsewhere.
+// TestUnpaddedHeader: numbers lie on multiples of their size even where the file has them
+// elsewhere.
 func TestUnpaddedHeader(t *testing.T) {
 	for pad := range 8 {
-		header := `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}` + strings.Repeat(" ", pad)
+		header := `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}` + strings.Repeat(" ",
+			pad)
 		c, err := Open(write(t, t.TempDir(), "m.safetensors", fileOf(header, 8)))
 		if err != nil {
 			t.Fatal(err)
