@@ -122,7 +122,7 @@ func TestParseRefusesMetadata(t *testing.T) {
 	f("version 1 is not", func(b *builder) { b.le([]byte("GGUF"), uint32(1)) })
 	f("big-endian", func(b *builder) { b.le([]byte("GGUF"), uint32(3<<24)) })
 	f("claims 18446744073709551615 tensors", func(b *builder) { b.head(math.MaxUint64, 0) })
-	f("metadata keys, more than", func(b *builder) { b.head(0, 1<<40) })
+	f("metadata keys; 256 bytes cannot", func(b *builder) { b.head(0, 1<<40) })
 	f("string value needs", func(b *builder) {
 		b.head(0, 1)
 		b.text("k")

@@ -47,12 +47,7 @@ func Parse(data []byte) (*File, error) {
 
 func header(r *reader) (numTensors, numMeta uint64, err error) {
 	if magic := r.take(4, "magic"); string(magic) != "GGUF" {
-		if strings.HasPrefix(string(magic), "PK") || strings.HasPrefix(string(magic), "\x80") {
-			return 0, 0, errors.New("it is a pickle or zip archive, which can run code when it " +
-				"is " +
-				"loaded and is never opened; take the model's GGUF or safetensors files")
-		}
-		return 0, 0, fmt.Errorf("it does not begin with GGUF but with %q", magic)
+		return 0, 0, notGGUF(string(magic))
 	}
 	version := r.u32("version")
 	if version != 2 && version != 3 {
@@ -65,11 +60,18 @@ func header(r *reader) (numTensors, numMeta uint64, err error) {
 	left := uint64(len(r.data) - r.pos)
 	if r.err == nil && (numTensors > min(left/minTensorBytes, maxEntries) ||
 		numMeta > min(left/minKeyBytes, maxEntries)) {
-		return 0, 0, fmt.Errorf("it claims %d tensors and %d metadata keys, more than "+
-			"%d bytes can hold or than 2^20",
-			numTensors, numMeta, left)
+		return 0, 0, fmt.Errorf("it claims %d tensors and %d metadata keys; %d bytes cannot hold "+
+			"them, or they are more than %d", numTensors, numMeta, left, maxEntries)
 	}
 	return numTensors, numMeta, r.err
+}
+
+func notGGUF(magic string) error {
+	if strings.HasPrefix(magic, "PK") || strings.HasPrefix(magic, "\x80") {
+		return errors.New("it is a pickle or zip archive, which can run code when it is loaded and " +
+			"is never opened; take the model's GGUF or safetensors files")
+	}
+	return fmt.Errorf("it does not begin with GGUF but with %q", magic)
 }
 
 func (f *File) parsePair(r *reader) {
