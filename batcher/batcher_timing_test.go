@@ -1,30 +1,61 @@
 package batcher
 
-import (
-	"fmt"
-	"testing"
-)
+import "testing"
 
-// BenchmarkStep is Schedule and Commit with n sequences that generate.
+// restart is how many steps a benchmark runs before its sequences grow too long.
+const restart = 2000
+
+// BenchmarkStep is Schedule and Commit with sequences of 512 tokens and more that generate.
 func BenchmarkStep(b *testing.B) {
-	for _, n := range []int{1, 64, 1024} {
-		b.Run(fmt.Sprintf("sequences=%d", n), func(b *testing.B) {
-			c := Config{
-				MaxTokens: n, MaxSeqs: n, MaxContext: 1 << 20, BlockSize: 16, NumBlocks: 1 << 20,
-				MaxWaiting: n,
+	forSizes(b, func(b *testing.B, n int) {
+		d, steps := newSteady(b, n, 512, false), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			if steps++; steps%restart == 0 {
+				b.StopTimer()
+				d = newSteady(b, n, 512, false)
+				b.StartTimer()
 			}
-			s, batch, out := steadyState(b, c, n)
-			b.ReportAllocs()
-			for b.Loop() {
-				s.Schedule(batch)
-				s.Commit(out)
-				if len(s.running[0].tokens) > 2000 {
-					b.StopTimer()
-					s, batch, out = steadyState(b, c, n)
-					b.StartTimer()
-				}
+			d.step()
+		}
+		perSequence(b, n)
+	})
+}
+
+// BenchmarkLoop is all that a loop does for a step besides the device: admission, scheduling,
+// output, events into streams; and the reading of the streams.
+func BenchmarkLoop(b *testing.B) {
+	forSizes(b, func(b *testing.B, n int) {
+		d, steps := newSteadyLoop(b, n, Options{}), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			if steps++; steps%restart == 0 {
+				b.StopTimer()
+				d = newSteadyLoop(b, n, Options{})
+				b.StartTimer()
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sequence")
-		})
+			d.cycles()
+		}
+		perSequence(b, n)
+	})
+}
+
+// BenchmarkPrefill is a step of one chunk of 512 prompt tokens.
+func BenchmarkPrefill(b *testing.B) {
+	c := steadyConfig(64)
+	c.MaxTokens = 512
+	s := NewScheduler(c)
+	d := &steady{s: s, out: newInstant(1).all}
+	b.ReportAllocs()
+	for b.Loop() {
+		if s.Idle() {
+			b.StopTimer()
+			if _, err := s.Add(request(60*512, 1)); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		}
+		s.Schedule(&d.batch)
+		s.Commit(&d.out)
 	}
 }

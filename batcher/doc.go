@@ -1,11 +1,11 @@
 // Package batcher decides what a device computes next.
 //
-// Scheduler (scheduler.go, schedule.go, commit.go) is a pure state machine: Add, Abort, Schedule
-// and Commit, without clock, randomness, goroutine or I/O. Sequences wait, run, and end; every step
-// gives each of them some tokens within one budget, with no phases for prompts and answers. Their
-// keys and values lie in blocks (blocks.go); when blocks run out, the sequence that came last is
-// preempted and computed again later.
+// Scheduler is a pure state machine: Add, Abort, Schedule, Commit and Fail, without clock,
+// randomness, goroutine or I/O (scheduler.go: queues; schedule.go: who gets tokens; rows.go: the
+// batch; commit.go: what came back; check.go: its invariants). Every step gives sequences tokens
+// within one budget, with no phases for prompts and answers. Keys and values lie in counted blocks
+// (blocks.go); when they run out, the sequence that came last is computed again later.
 //
-// Loop (loop.go) is the one goroutine that owns a Scheduler and an Executable: it admits requests,
-// steps the device and puts events into streams (stream.go).
+// Loop is the one goroutine that owns a Scheduler and an Executable (loop.go). Requests come to it
+// through a bounded queue (intake.go) and events leave it through streams (stream.go, ring.go).
 package batcher

@@ -2,15 +2,17 @@ package batcher
 
 import "sync"
 
-// intake is where other goroutines leave work for the loop.
+// intake is where other goroutines leave work for the loop. Its lock is held for a few
+// instructions, never while a device works.
 type intake struct {
+	wake chan struct{}
+
 	mu       sync.Mutex
 	arrivals []*Stream
 	aborts   []*Stream
 	draining bool
-	broken   error // set once the loop can no longer serve
-	waiting  int   // sequences that wait in the scheduler, as of the last cycle
-	wake     chan struct{}
+	broken   error // set once the loop serves no more
+	waiting  int   // sequences that wait in the scheduler, as of the loop's last word
 }
 
 func newIntake() *intake { return &intake{wake: make(chan struct{}, 1)} }
@@ -49,7 +51,7 @@ func (in *intake) ring() {
 	}
 }
 
-// drain hands what has come over; the given slices become the new, empty queues.
+// drain hands over what has come; the given slices become the new, empty queues.
 func (in *intake) drain(arrivals, aborts []*Stream) (a, b []*Stream) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -66,7 +68,7 @@ func (in *intake) publish(waiting int) {
 	in.mu.Unlock()
 }
 
-// breakDown refuses everything from now on and gives what was still queued.
+// breakDown refuses everything from now on and gives what was still queued. The first reason stays.
 func (in *intake) breakDown(err error) []*Stream {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -74,7 +76,7 @@ func (in *intake) breakDown(err error) []*Stream {
 		in.broken = err
 	}
 	left := in.arrivals
-	in.arrivals = nil
+	in.arrivals, in.aborts = nil, nil
 	return left
 }
 
@@ -83,6 +85,13 @@ func (in *intake) close() {
 	in.draining = true
 	in.mu.Unlock()
 	in.ring()
+}
+
+// drained says that nothing comes any more and nothing is queued.
+func (in *intake) drained() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.draining && len(in.arrivals) == 0
 }
 
 func (in *intake) health() error {

@@ -10,8 +10,13 @@ import (
 	"basalt/runtime"
 )
 
-// Options are hooks of a loop; the zero value has none.
+// Options are settings and hooks of a loop; the zero value has none.
 type Options struct {
+	// Ahead prepares each step while the one before it runs, so that the device waits for a few
+	// copies only between steps. The tokens are the same. It pays where steps are short and the
+	// host is idle meanwhile; its price is one wasted row for a sequence that ends by a stop id,
+	// and a step more until a new prompt begins.
+	Ahead bool
 	// Stepped, when set, is called by the loop's goroutine after each step with its numbers of
 	// tokens and sampled rows. It must be quick.
 	Stepped func(tokens, sampled int)
@@ -25,29 +30,45 @@ type Loop struct {
 	stats  counters
 	killed atomic.Bool // the drain's deadline has passed
 	done   chan struct{}
+	cut    int // sequences that the deadline ended; to be read after done
 
 	// Everything below belongs to the loop's goroutine.
 	exec             runtime.Executable
 	sched            *Scheduler
 	batch            runtime.Batch
+	flight           flight
+	kept             runtime.Output // of a step whose successor has started
+	live             []*Stream      // without their last event, in no order
 	arrivals, aborts []*Stream
 	failures         int // steps that failed in a row
 }
 
-// maxFailures is how many steps may fail in a row before the device counts as broken.
-const maxFailures = 2
+// flight is the step that the device works on.
+type flight struct {
+	pending         runtime.Pending // nil when there is none
+	tokens, sampled int
+}
 
-// NewLoop starts the goroutine that owns exec until Stop has returned.
+// NewLoop starts the goroutine that owns exec until Stop has returned. A configuration that
+// Config.Check refuses is a defect.
 func NewLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
-	l := &Loop{cfg: cfg, opts: o, in: newIntake(), exec: exec, done: make(chan struct{})}
-	l.sched = newScheduler(cfg, func(q *sequence, e Event) { q.stream.push(e) })
-	l.stats.blocksTotal.Store(int64(cfg.NumBlocks))
+	l := newLoop(exec, cfg, o)
 	go l.run()
 	return l
 }
 
-// Submit queues a request. It fails at once with ErrQueueFull, ErrDraining, *TooLongError, or an
-// error that wraps ErrDevice when the device is broken.
+func newLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
+	l := &Loop{
+		cfg: cfg, opts: o, in: newIntake(), exec: exec, sched: NewScheduler(cfg),
+		done: make(chan struct{}),
+	}
+	l.stats.blocksTotal.Store(int64(cfg.NumBlocks))
+	return l
+}
+
+// Submit queues a request. It fails at once with *TooLongError or *InvalidError when the request
+// can never run, with ErrQueueFull or ErrDraining, or with an error that wraps ErrDevice when the
+// device is broken.
 func (l *Loop) Submit(r *Request) (*Stream, error) {
 	if err := l.cfg.admissible(r); err != nil {
 		return nil, err
@@ -59,16 +80,15 @@ func (l *Loop) Submit(r *Request) (*Stream, error) {
 	return s, nil
 }
 
-func (l *Loop) abort(s *Stream) { l.in.abort(s) }
-
 // Health is nil while the loop can serve.
 func (l *Loop) Health() error { return l.in.health() }
 
 // Config gives the sizes that the loop was made with.
 func (l *Loop) Config() Config { return l.cfg }
 
-// Stop drains: nothing new is accepted and what runs goes on until it ends or ctx does; then it
-// ends with ErrDraining. The executable is free when Stop has returned.
+// Stop drains: nothing new is accepted and what waits or runs goes on until it ends. When ctx ends
+// first, the rest ends with ErrDraining after the step in flight, and Stop says how many. The
+// executable is free when Stop has returned.
 func (l *Loop) Stop(ctx context.Context) error {
 	l.in.close()
 	select {
@@ -79,138 +99,176 @@ func (l *Loop) Stop(ctx context.Context) error {
 	l.killed.Store(true)
 	l.in.ring()
 	<-l.done
+	if l.cut > 0 {
+		return fmt.Errorf("%d sequences were cut short: %w", l.cut, context.Cause(ctx))
+	}
 	return nil
 }
 
+// run cycles until it drains or breaks. A panic, of whatever it calls, ends the loop like a broken
+// device: every stream gets its last event, and Health says why.
 func (l *Loop) run() {
 	defer close(l.done)
 	defer func() {
 		if cause := recover(); cause != nil {
-			err := fmt.Errorf("%w: BUG: %v\n%s", ErrDevice, cause, debug.Stack())
-			l.refuse(err)
-			l.sched.abandon(err)
+			l.abandon(fmt.Errorf("%w: BUG: %v\n%s", ErrDevice, cause, debug.Stack()))
 		}
 	}()
 	for l.cycle() {
 	}
 }
 
-// cycle admits and steps once; false ends the loop.
+// cycle brings one step to its end, or one on its way, or both when steps are prepared ahead. False
+// ends the loop.
 func (l *Loop) cycle() bool {
 	l.admit()
 	if l.killed.Load() {
-		l.breakDown(ErrDraining)
+		l.cut = l.end(ErrDraining)
 		return false
 	}
-	if !l.sched.Schedule(&l.batch) {
+	prepared := (l.flight.pending == nil || l.opts.Ahead) && l.sched.Schedule(&l.batch)
+	l.publish()
+	if l.flight.pending == nil && !prepared {
 		return l.rest()
 	}
-	l.publish()
-	tokens, sampled := l.batch.NumTokens(), len(l.batch.SampleRows)
-	out, err := l.step()
+	done := l.flight
+	out, err := l.wait(prepared)
 	if err != nil {
 		return l.stepFailed(err)
 	}
-	l.failures = 0
-	l.sched.Commit(out)
-	l.stats.steps.Add(1)
-	l.stats.stepTokens.Add(int64(tokens))
-	l.stats.generated.Add(int64(sampled))
-	if l.opts.Stepped != nil {
-		l.opts.Stepped(tokens, sampled)
+	if prepared {
+		err = l.launch()
 	}
-	l.publish()
+	if out != nil {
+		l.commit(out, done)
+	}
+	if err != nil {
+		return l.stepFailed(err)
+	}
 	return true
 }
 
-// step computes; arrivals are admitted while the device works.
-func (l *Loop) step() (*runtime.Output, error) {
+// launch starts the prepared step.
+func (l *Loop) launch() error {
 	pending, err := l.exec.Step(&l.batch)
+	if err != nil {
+		return err
+	}
+	l.flight = flight{pending, l.batch.NumTokens(), len(l.batch.SampleRows)}
+	return nil
+}
+
+// wait gives the output of the step in flight, or nil when there is none. It is copied when another
+// step starts before it is committed.
+func (l *Loop) wait(another bool) (*runtime.Output, error) {
+	if l.flight.pending == nil {
+		return nil, nil
+	}
+	pending := l.flight.pending
+	l.flight = flight{}
+	out, err := pending.Wait()
 	if err != nil {
 		return nil, err
 	}
-	l.admit()
-	out, err := pending.Wait()
+	if err := l.sched.checkOutput(out); err != nil {
+		return nil, err
+	}
 	l.admit() // what was aborted meanwhile gets no token any more
-	return out, err
+	if another {
+		l.keep(out)
+		out = &l.kept
+	}
+	return out, nil
+}
+
+func (l *Loop) keep(out *runtime.Output) {
+	k := &l.kept
+	k.IDs = append(k.IDs[:0], out.IDs...)
+	k.Logprobs = append(k.Logprobs[:0], out.Logprobs...)
+	k.TopIDs = append(k.TopIDs[:0], out.TopIDs...)
+	k.TopLogprobs = append(k.TopLogprobs[:0], out.TopLogprobs...)
+	k.TopStart = append(k.TopStart[:0], out.TopStart...)
+}
+
+func (l *Loop) commit(out *runtime.Output, f flight) {
+	l.failures = 0
+	l.deliver(l.sched.Commit(out))
+	l.stats.steps.Add(1)
+	l.stats.stepTokens.Add(int64(f.tokens))
+	if l.opts.Stepped != nil {
+		l.opts.Stepped(f.tokens, f.sampled)
+	}
 }
 
 // rest waits for work; false when the loop drains and nothing is left.
 func (l *Loop) rest() bool {
-	l.publish()
-	if l.drained() {
+	if !l.sched.Idle() || !l.sched.atRest() {
+		panic("BUG: sequences wait or hold blocks, and no step can be scheduled")
+	}
+	if l.in.drained() {
 		return false
 	}
 	<-l.in.wake
 	return true
 }
 
-func (l *Loop) drained() bool {
-	l.in.mu.Lock()
-	defer l.in.mu.Unlock()
-	return l.in.draining && l.sched.idle() && len(l.in.arrivals) == 0
-}
-
-// stepFailed ends the sequences of the step; a second failure in a row breaks the loop.
+// stepFailed ends the sequences of the oldest step. A second failure in a row breaks the loop, and
+// so does an error with a method Broken() bool that says true.
 func (l *Loop) stepFailed(err error) bool {
+	var b interface{ Broken() bool }
+	broken := errors.As(err, &b) && b.Broken()
 	err = fmt.Errorf("%w: %w", ErrDevice, err)
-	l.sched.Fail(err)
 	l.stats.failures.Add(1)
-	if l.failures++; l.failures >= maxFailures {
-		l.breakDown(err)
+	l.deliver(l.sched.Fail(err))
+	if l.failures++; broken || l.failures >= maxFailures {
+		l.end(err)
 		return false
 	}
-	l.publish()
 	return true
 }
 
-// refuse ends what has not been admitted with err, and everything that comes after.
-func (l *Loop) refuse(err error) {
+// maxFailures is how many steps may fail in a row before the device counts as broken.
+const maxFailures = 2
+
+// end ends everything that the loop knows of with err, says how many, and refuses what comes.
+func (l *Loop) end(err error) int {
+	l.land()
 	for _, s := range l.in.breakDown(err) {
-		s.push(Event{Token: -1, Finish: FinishError, Err: err})
+		l.enlist(s)
 	}
-}
-
-// breakDown ends everything that the loop knows of with err.
-func (l *Loop) breakDown(err error) {
-	l.refuse(err)
-	if l.sched.inFlight {
-		l.sched.Fail(err)
-	}
-	l.sched.failAll(err)
+	n := len(l.live)
+	l.deliver(l.sched.FailAll(err))
+	l.endLive(err)
 	l.publish()
+	return n
 }
 
-// admit takes over what others left: arrivals, then aborts, which may be of the same requests.
-func (l *Loop) admit() {
-	l.arrivals, l.aborts = l.in.drain(l.arrivals, l.aborts)
-	for _, s := range l.arrivals {
-		q, err := l.sched.add(s.req, s)
-		if err != nil {
-			s.push(Event{Token: -1, Finish: FinishError, Err: err})
-			continue
-		}
-		s.seq = q
-		l.stats.promptTokens.Add(int64(len(s.req.Prompt)))
+// land waits for the step in flight and drops its output: the executable must be free when the loop
+// has ended.
+func (l *Loop) land() {
+	if pending := l.flight.pending; pending != nil {
+		l.flight = flight{}
+		_, _ = pending.Wait()
 	}
-	for _, s := range l.aborts {
-		if s.seq != nil {
-			l.sched.abort(s.seq)
-		}
+}
+
+// abandon is end after a panic, when nothing but the list of streams is trusted.
+func (l *Loop) abandon(err error) {
+	for _, s := range l.in.breakDown(err) {
+		l.enlist(s)
 	}
-	clear(l.arrivals)
-	clear(l.aborts)
+	l.endLive(err)
+	defer func() { _ = recover() }() // the device's second panic says nothing new
+	l.land()
 }
 
-func (l *Loop) publish() {
-	l.in.publish(len(l.sched.waiting))
-	l.stats.running.Store(int64(len(l.sched.running)))
-	l.stats.waiting.Store(int64(len(l.sched.waiting)))
-	l.stats.blocksUsed.Store(int64(l.sched.pool.size() - l.sched.pool.numFree()))
-	l.stats.preemptions.Store(int64(l.sched.preempts))
-}
-
-// IsRetryable says whether the same request may succeed later.
-func IsRetryable(err error) bool {
-	return errors.Is(err, ErrQueueFull) || errors.Is(err, ErrDraining) || errors.Is(err, ErrDevice)
+func (l *Loop) endLive(err error) {
+	for len(l.live) > 0 {
+		s := l.live[0]
+		l.delist(s)
+		l.stats.finished.Add(1)
+		s.push(Event{
+			Token: -1, Finish: FinishError, Err: err, PromptTokens: int32(len(s.req.Prompt)),
+		})
+	}
 }

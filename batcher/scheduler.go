@@ -2,81 +2,96 @@ package batcher
 
 import (
 	"slices"
-
-	"basalt/runtime"
 )
 
-// sequence is one request on its way. Its tokens are prompt + output; the first computed ones have
-// their keys and values in the blocks of table.
-type sequence struct {
-	req     *Request
-	order   uint64  // of arrival
-	tokens  []int32 // prompt, then output
-	prompt  int     // length of the prompt
-	slot    int32   // stable number while it runs, -1 else
-	table   []int32 // cache blocks
-	done    int     // tokens that are computed, scheduled ones included
-	pending int     // tokens of the step in flight
-	sampled bool    // the step in flight samples its next token
-	counted bool    // the device has its penalty counts
-	ended   bool    // finished or aborted; freed once no step uses it
-	stream  *Stream // where the loop sends events; nil in tests of the scheduler alone
+// Sequence is one request on its way through a Scheduler, which owns it.
+type Sequence struct {
+	req   *Request
+	order uint64 // of arrival
+
+	// tokens are the prompt, then the generated tokens that are known. Behind them come unknown
+	// ones: sampled by steps in flight.
+	tokens  []int32
+	prompt  int
+	unknown int
+
+	table     []int32 // cache blocks; empty while it waits
+	slot      int32   // stable number while it runs, else -1
+	done      int     // tokens whose keys and values are computed, steps in flight included
+	uses      int     // steps in flight that it is part of
+	row       int32   // its sample row in the newest step that sampled it
+	counted   bool    // the device has its penalty counts
+	preempted bool    // it ran before
+	ended     bool    // its last event is out; it is freed once no step uses it
+
+	tops   []TokenLogprob // memory that the next alternatives are cut from
+	stream *Stream        // where a Loop sends its events
 }
 
-// numOutput is the number of generated tokens.
-func (s *sequence) numOutput() int { return len(s.tokens) - s.prompt }
+// length is the number of tokens, unknown ones included.
+func (q *Sequence) length() int { return len(q.tokens) + q.unknown }
 
-// Scheduler decides which tokens a step computes. It is not safe for concurrent use. Between a
-// Schedule that gave true and its Commit (or Fail) a step is in flight.
+// Request is what was added.
+func (q *Sequence) Request() *Request { return q.req }
+
+// Update is an event of a sequence.
+type Update struct {
+	Seq   *Sequence
+	Event Event
+}
+
+// Scheduler decides which tokens a step computes. It is not safe for concurrent use.
+//
+// A step is in flight from the Schedule that filled it to its Commit or Fail. One more may be
+// scheduled ahead meanwhile: its sequences then hold a token that is not known yet, given to the
+// device as an id below zero (runtime.Batch.TokenIDs). Steps are committed in order. The device
+// must start them in order too, the second only when the first has ended.
+//
+// Updates that a method returns are valid until the next call.
 type Scheduler struct {
 	cfg      Config
 	pool     *blockPool
-	waiting  []*sequence // by priority, then arrival; preempted ones keep their place
-	running  []*sequence // by priority, then arrival
+	waiting  []*Sequence // in the order of service
+	running  []*Sequence // in the order of service, ended ones that a step still uses included
 	slots    []int32     // free slots
-	stepSeqs []*sequence // sequences of the step in flight, in the batch's order
-	inFlight bool
+	steps    [2]step     // in flight, oldest first
+	numSteps int
 	arrivals uint64
 	preempts uint64
-	emit     func(*sequence, Event)
+	updates  []Update
 }
 
-// newScheduler sends events to emit, from Commit, Abort and Fail.
-func newScheduler(cfg Config, emit func(*sequence, Event)) *Scheduler {
-	if err := cfg.check(); err != nil {
-		panic(err.Error())
+// step is what Commit must know of a step in flight.
+type step struct{ parts []part }
+
+// part is one sequence's share of a step.
+type part struct {
+	seq     *Sequence
+	tokens  int
+	sampled bool // it has a sample row
+	counted bool // its penalty counts are replayed in this step
+}
+
+// NewScheduler makes an empty scheduler. A configuration that Config.Check refuses is a defect.
+func NewScheduler(cfg Config) *Scheduler {
+	if err := cfg.Check(); err != nil {
+		panic("BUG: " + err.Error())
 	}
-	s := &Scheduler{cfg: cfg, pool: newBlockPool(cfg.NumBlocks), emit: emit}
+	s := &Scheduler{cfg: cfg, pool: newBlockPool(cfg.NumBlocks)}
 	for slot := cfg.MaxSeqs - 1; slot >= 0; slot-- {
 		s.slots = append(s.slots, int32(slot))
 	}
 	return s
 }
 
-// maxPrompt is the longest prompt that leaves room for one generated token.
-func (c Config) maxPrompt() int {
-	return min(c.MaxContext, c.NumBlocks*c.BlockSize) - 1
-}
-
-// admissible refuses what can never run.
-func (c Config) admissible(r *Request) error {
-	if n, limit := len(r.Prompt), c.maxPrompt(); n > limit {
-		return &TooLongError{Tokens: n, Limit: limit}
-	}
-	return nil
-}
-
-// add puts a request in the queue, whose length its caller limits; events go to the stream.
-func (s *Scheduler) add(r *Request, stream *Stream) (*sequence, error) {
-	if len(r.Prompt) == 0 {
-		panic("BUG: a request without prompt")
-	}
+// Add puts a request in the queue, whose length its caller limits. It fails with *TooLongError or
+// *InvalidError.
+func (s *Scheduler) Add(r *Request) (*Sequence, error) {
 	if err := s.cfg.admissible(r); err != nil {
 		return nil, err
 	}
-	q := &sequence{
+	q := &Sequence{
 		req: r, order: s.arrivals, tokens: s.cfg.roomFor(r), prompt: len(r.Prompt), slot: -1,
-		stream: stream,
 	}
 	q.table = make([]int32, 0, s.blocksFor(cap(q.tokens)))
 	s.arrivals++
@@ -94,8 +109,10 @@ func (c Config) roomFor(r *Request) []int32 {
 	return append(make([]int32, 0, len(r.Prompt)+room), r.Prompt...)
 }
 
-// before is the order of service: priority, then arrival.
-func before(a, b *sequence) bool {
+// before is the order of service: priority, then arrival. A preempted sequence keeps its arrival
+// and so comes back to the front of its priority. Fairness between tenants belongs here: an order
+// of waiting sequences by what their tenants were served.
+func before(a, b *Sequence) bool {
 	if a.req.Priority != b.req.Priority {
 		return a.req.Priority < b.req.Priority
 	}
@@ -103,7 +120,7 @@ func before(a, b *sequence) bool {
 }
 
 // insert keeps a queue in the order of service.
-func insert(queue []*sequence, q *sequence) []*sequence {
+func insert(queue []*Sequence, q *Sequence) []*Sequence {
 	at := len(queue)
 	for at > 0 && before(q, queue[at-1]) {
 		at--
@@ -111,92 +128,93 @@ func insert(queue []*sequence, q *sequence) []*sequence {
 	return slices.Insert(queue, at, q)
 }
 
-// abort ends a sequence. Blocks that a step in flight uses are freed when the step has ended.
-func (s *Scheduler) abort(q *sequence) {
-	if !q.ended {
-		s.finish(q, Event{Token: -1, Finish: FinishAborted})
+// Abort ends a sequence at any time. Blocks that a step in flight uses are freed with that step.
+func (s *Scheduler) Abort(q *Sequence) []Update {
+	s.updates = s.updates[:0]
+	if q.ended {
+		return nil
 	}
-}
-
-// finish sends the last event and lets go of the sequence.
-func (s *Scheduler) finish(q *sequence, e Event) {
-	q.ended = true
-	s.emit(q, e)
-	if q.pending == 0 {
-		s.remove(q)
-	}
-}
-
-// remove takes an ended sequence out of its queue and frees what it holds.
-func (s *Scheduler) remove(q *sequence) {
-	if q.slot >= 0 {
+	s.end(q, Event{Token: -1, Finish: FinishAborted})
+	switch {
+	case q.slot < 0:
+		s.waiting = without(s.waiting, q)
+	case q.uses == 0:
 		s.running = without(s.running, q)
 		s.release(q)
-		return
 	}
-	s.waiting = without(s.waiting, q)
+	return s.updates
 }
 
-func without(queue []*sequence, q *sequence) []*sequence {
-	if i := slices.Index(queue, q); i >= 0 {
-		return slices.Delete(queue, i, i+1)
+// end sends the last event.
+func (s *Scheduler) end(q *Sequence, e Event) {
+	if !q.ended {
+		q.ended = true
+		s.emit(q, e)
 	}
-	return queue
+}
+
+func (s *Scheduler) emit(q *Sequence, e Event) {
+	e.PromptTokens = int32(q.prompt)
+	s.updates = append(s.updates, Update{q, e})
+}
+
+func without(queue []*Sequence, q *Sequence) []*Sequence {
+	i := slices.Index(queue, q)
+	if i < 0 {
+		panic("BUG: a sequence is not in its queue")
+	}
+	return slices.Delete(queue, i, i+1)
+}
+
+// sweep takes ended sequences that no step uses out of running.
+func (s *Scheduler) sweep() {
+	s.running = slices.DeleteFunc(s.running, func(q *Sequence) bool {
+		gone := q.ended && q.uses == 0
+		if gone {
+			s.release(q)
+		}
+		return gone
+	})
 }
 
 // release gives blocks and slot back.
-func (s *Scheduler) release(q *sequence) {
+func (s *Scheduler) release(q *Sequence) {
 	s.pool.release(q.table)
 	q.table = q.table[:0]
 	s.slots = append(s.slots, q.slot)
 	q.slot, q.done, q.counted = -1, 0, false
 }
 
-// preempt sends a running sequence back to waiting; it keeps its tokens and is computed again.
-func (s *Scheduler) preempt(q *sequence) {
-	s.running = without(s.running, q)
+// preempt sends the last running sequence, which no step uses, back to waiting. It keeps its tokens
+// and is computed again.
+func (s *Scheduler) preempt() {
+	last := len(s.running) - 1
+	q := s.running[last]
+	if q.uses > 0 {
+		panic("BUG: a sequence of a step in flight is preempted")
+	}
+	s.running = slices.Delete(s.running, last, last+1)
 	s.release(q)
+	q.preempted = true
 	s.waiting = insert(s.waiting, q)
 	s.preempts++
 }
 
-// idle says that nothing waits or runs.
-func (s *Scheduler) idle() bool { return len(s.waiting) == 0 && len(s.running) == 0 }
+// Idle says that nothing waits or runs.
+func (s *Scheduler) Idle() bool { return len(s.waiting) == 0 && len(s.running) == 0 }
 
-// check proves that every block is accounted for.
-func (s *Scheduler) check() error {
-	var tables [][]int32
-	for _, q := range s.running {
-		tables = append(tables, q.table)
-	}
-	return s.pool.check(tables)
+func (s *Scheduler) blocksFor(tokens int) int {
+	return (tokens + s.cfg.BlockSize - 1) / s.cfg.BlockSize
 }
 
-// row is the sampling of q's next token.
-func (s *Scheduler) row(q *sequence, b *runtime.Batch) runtime.SamplingRow {
+// limit says why a sequence of n tokens ends, whatever its last token is.
+func (s *Scheduler) limit(q *Sequence, n int) FinishReason {
 	p := &q.req.Params
-	row := p.Row(len(q.tokens))
-	row.BiasStart = int32(len(b.Bias))
-	b.Bias = append(b.Bias, p.LogitBias...)
-	row.BiasEnd = int32(len(b.Bias))
-	if p.HasPenalties() {
-		row.Slot = q.slot
-		s.count(q, b)
+	switch {
+	case p.MaxTokens > 0 && n-q.prompt >= p.MaxTokens:
+		return FinishLength
+	case n > s.cfg.maxPrompt():
+		return FinishContext
 	}
-	return row
-}
-
-// count replays a sequence's tokens into the device's counts, once for each stay in a slot.
-func (s *Scheduler) count(q *sequence, b *runtime.Batch) {
-	if q.counted {
-		return
-	}
-	q.counted = true
-	b.ResetCounts = append(b.ResetCounts, q.slot)
-	for i, id := range q.tokens {
-		if i < q.prompt {
-			id = -1 - id
-		}
-		b.CountSlots, b.CountIDs = append(b.CountSlots, q.slot), append(b.CountIDs, id)
-	}
+	return FinishNone
 }

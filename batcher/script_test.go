@@ -15,13 +15,13 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write what the scripts of testdata print back into them")
 
-// script drives a scheduler by text. A block of testdata/*.txt is a command, "----", what it
-// prints, and an empty line; lines that begin with # narrate.
+// script drives a scheduler by text. A block of testdata/*.txt is a few commands, "----", what they
+// print, and an empty line; lines that begin with # narrate.
 type script struct {
-	s      *Scheduler
-	seqs   map[string]*sequence
-	names  map[*sequence]string
-	events []string
+	s     *Scheduler
+	seqs  map[string]*Sequence
+	names map[*Sequence]string
+	rows  int // sample rows of the newest step
 }
 
 func TestScripts(t *testing.T) {
@@ -41,40 +41,26 @@ func runScript(t *testing.T, file string) {
 	}
 	sc, out := &script{}, strings.Builder{}
 	for block := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n\n") {
-		var comments, commands []string
-		head, want, _ := strings.Cut(block, "----")
+		head, want, _ := strings.Cut(block, "\n----")
+		var got strings.Builder
 		for line := range strings.Lines(head) {
 			line = strings.TrimSpace(line)
-			if strings.HasPrefix(line, "#") {
-				comments = append(comments, line)
-			} else if line != "" {
-				commands = append(commands, line)
+			fmt.Fprintln(&out, line)
+			if line != "" && !strings.HasPrefix(line, "#") {
+				got.WriteString(sc.run(strings.Fields(line)))
 			}
 		}
-		got := ""
-		for _, command := range commands {
-			got += sc.run(strings.Fields(command))
+		if strings.TrimSpace(got.String()) != strings.TrimSpace(want) && !*rewrite {
+			t.Errorf("%s\nprints\n%s\nwant\n%s", head, got.String(), want)
 		}
-		if strings.TrimSpace(got) != strings.TrimSpace(want) && !*rewrite {
-			t.Errorf("%s prints\n%s\nwant\n%s", commands, got, want)
-		}
-		writeBlock(&out, comments, commands, got)
+		fmt.Fprintf(&out, "----\n%s\n", got.String())
 	}
 	if *rewrite {
-		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+		text := strings.TrimSpace(out.String()) + "\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-}
-
-func writeBlock(out *strings.Builder, comments, commands []string, got string) {
-	for _, line := range append(comments, commands...) {
-		fmt.Fprintln(out, line)
-	}
-	if len(commands) > 0 {
-		fmt.Fprintf(out, "----\n%s", got)
-	}
-	fmt.Fprintln(out)
 }
 
 // run executes one command and gives what it prints.
@@ -92,41 +78,47 @@ func (sc *script) run(f []string) string {
 	case "submit":
 		out = sc.submit(f[1], args)
 	case "abort":
-		sc.s.abort(sc.seqs[f[1]])
+		out = sc.events(sc.s.Abort(sc.seqs[f[1]]))
 	case "schedule":
 		out = sc.schedule()
 	case "commit":
-		sc.commit(args)
+		out = sc.events(sc.s.Commit(sc.output(args)))
 	case "fail":
-		sc.s.Fail(ErrDevice)
+		out = sc.events(sc.s.Fail(ErrDevice))
+	case "failall":
+		out = sc.events(sc.s.FailAll(ErrDraining))
 	case "state":
 		out = sc.state()
 	default:
 		return "unknown command " + f[0] + "\n"
 	}
-	if err := sc.s.check(); err != nil {
-		out += "BALANCE: " + err.Error() + "\n"
+	if err := sc.s.Check(); err != nil {
+		out += "CHECK: " + err.Error() + "\n"
 	}
-	out += strings.Join(sc.events, "")
-	sc.events = nil
 	return out
 }
 
 func (sc *script) configure(args map[string]int) {
-	sc.seqs, sc.names = map[string]*sequence{}, map[*sequence]string{}
-	sc.s = newScheduler(Config{
+	sc.seqs, sc.names, sc.rows = map[string]*Sequence{}, map[*Sequence]string{}, 0
+	sc.s = NewScheduler(Config{
 		MaxTokens: args["tokens"], MaxSeqs: args["seqs"], MaxContext: args["context"],
-		BlockSize: args["block"], NumBlocks: args["blocks"], MaxWaiting: 100,
-	}, func(q *sequence, e Event) {
-		text := fmt.Sprintf("event %s:", sc.names[q])
-		if e.Token >= 0 {
-			text += fmt.Sprintf(" token %d", e.Token)
-		}
-		if e.Finish != FinishNone {
-			text += " " + e.Finish.String()
-		}
-		sc.events = append(sc.events, text+"\n")
+		BlockSize: args["block"], NumBlocks: args["blocks"], MaxWaiting: 100, Vocab: 1000,
 	})
+}
+
+func (sc *script) events(updates []Update) string {
+	var out strings.Builder
+	for _, u := range updates {
+		fmt.Fprintf(&out, "event %s:", sc.names[u.Seq])
+		if e := u.Event; e.Token >= 0 {
+			fmt.Fprintf(&out, " token %d", e.Token)
+		}
+		if e := u.Event; e.Finish != FinishNone {
+			out.WriteString(" " + e.Finish.String())
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
 }
 
 func (sc *script) submit(name string, args map[string]int) string {
@@ -142,7 +134,7 @@ func (sc *script) submit(name string, args map[string]int) string {
 	for i := range prompt {
 		prompt[i] = int32(i + 1)
 	}
-	q, err := sc.s.add(&Request{Prompt: prompt, Params: p, Priority: args["priority"]}, nil)
+	q, err := sc.s.Add(&Request{Prompt: prompt, Params: p, Priority: args["priority"]})
 	if err != nil {
 		return err.Error() + "\n"
 	}
@@ -153,23 +145,30 @@ func (sc *script) submit(name string, args map[string]int) string {
 func (sc *script) schedule() string {
 	var b runtime.Batch
 	if !sc.s.Schedule(&b) {
+		if sc.s.numSteps > 0 {
+			return "commit first\n"
+		}
 		return "idle\n"
 	}
 	c := sc.s.cfg
 	err := b.Check(runtime.Limits{
-		NumBlocks: c.NumBlocks, BlockSize: c.BlockSize, Vocab: 1000, MaxTokens: c.MaxTokens,
-		MaxSeqs: c.MaxSeqs, MaxSlots: c.MaxSeqs,
+		NumBlocks: c.NumBlocks, BlockSize: c.BlockSize, Vocab: c.Vocab, MaxTokens: c.MaxTokens,
+		MaxSeqs: c.MaxSeqs, MaxSlots: c.MaxSeqs, PrevRows: sc.rows,
 	})
 	if err != nil {
 		return "INCONSISTENT: " + err.Error() + "\n"
 	}
+	sc.rows = len(b.SampleRows)
 	var out strings.Builder
-	for i, q := range sc.s.stepSeqs {
-		n := int(b.QueryStart[i+1] - b.QueryStart[i])
-		fmt.Fprintf(&out, "%s: [%d,%d) slot %d blocks %v", sc.names[q], int(b.SeqLens[i])-n,
-			b.SeqLens[i], q.slot, q.table)
-		if q.sampled {
-			out.WriteString(" sample")
+	for i, p := range sc.s.steps[sc.s.numSteps-1].parts {
+		ids := b.TokenIDs[b.QueryStart[i]:b.QueryStart[i+1]]
+		fmt.Fprintf(&out, "%s: [%d,%d) slot %d blocks %v", sc.names[p.seq],
+			int(b.SeqLens[i])-len(ids), b.SeqLens[i], p.seq.slot, p.seq.table)
+		if ids[0] < 0 {
+			fmt.Fprintf(&out, " after row %d", -1-ids[0])
+		}
+		if p.sampled {
+			fmt.Fprintf(&out, " sample row %d at %d", p.seq.row, b.Sampling[p.seq.row].Position)
 		}
 		out.WriteString("\n")
 	}
@@ -179,14 +178,14 @@ func (sc *script) schedule() string {
 	return out.String()
 }
 
-// commit gives each sampled sequence the id that the command names, else 9.
-func (sc *script) commit(args map[string]int) {
+// output gives each sampled sequence of the oldest step the id that the command names, else 9.
+func (sc *script) output(args map[string]int) *runtime.Output {
 	out := &runtime.Output{TopStart: []int32{0}}
-	for _, q := range sc.s.stepSeqs {
-		if !q.sampled {
+	for _, p := range sc.s.steps[0].parts {
+		if !p.sampled {
 			continue
 		}
-		id, ok := args[sc.names[q]]
+		id, ok := args[sc.names[p.seq]]
 		if !ok {
 			id = 9
 		}
@@ -194,18 +193,18 @@ func (sc *script) commit(args map[string]int) {
 		out.Logprobs = append(out.Logprobs, 0)
 		out.TopStart = append(out.TopStart, 0)
 	}
-	sc.s.Commit(out)
+	return out
 }
 
 func (sc *script) state() string {
-	list := func(queue []*sequence) string {
-		var names []string
+	list := func(queue []*Sequence) string {
+		var out strings.Builder
 		for _, q := range queue {
-			names = append(names, fmt.Sprintf("%s(%d/%d)", sc.names[q], q.done, len(q.tokens)))
+			fmt.Fprintf(&out, " %s(%d/%d)", sc.names[q], q.done, q.length())
 		}
-		return strings.Join(names, " ")
+		return out.String()
 	}
 	free := slices.Sorted(slices.Values(sc.s.pool.free))
-	return fmt.Sprintf("running: %s\nwaiting: %s\nfree blocks: %v\n", list(sc.s.running),
+	return fmt.Sprintf("running:%s\nwaiting:%s\nfree blocks: %v\n", list(sc.s.running),
 		list(sc.s.waiting), free)
 }

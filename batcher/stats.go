@@ -7,17 +7,18 @@ type Stats struct {
 	Running, Waiting        int
 	BlocksUsed, BlocksTotal int
 	PromptTokens            int64 // of admitted requests
-	GeneratedTokens         int64
+	GeneratedTokens         int64 // given to streams
 	StepTokens              int64 // tokens computed, prompts and recomputation included
 	Steps                   int64
 	FailedSteps             int64
 	Preemptions             int64
+	Finished                int64 // sequences that ended, for whatever reason
 }
 
 type counters struct {
 	running, waiting, blocksUsed, blocksTotal atomic.Int64
 	promptTokens, generated, stepTokens       atomic.Int64
-	steps, failures, preemptions              atomic.Int64
+	steps, failures, preemptions, finished    atomic.Int64
 }
 
 // Stats takes a snapshot; it never waits for a step.
@@ -28,6 +29,6 @@ func (l *Loop) Stats() Stats {
 		BlocksUsed: int(c.blocksUsed.Load()), BlocksTotal: int(c.blocksTotal.Load()),
 		PromptTokens: c.promptTokens.Load(), GeneratedTokens: c.generated.Load(),
 		StepTokens: c.stepTokens.Load(), Steps: c.steps.Load(), FailedSteps: c.failures.Load(),
-		Preemptions: c.preemptions.Load(),
+		Preemptions: c.preemptions.Load(), Finished: c.finished.Load(),
 	}
 }

@@ -4,19 +4,25 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
-// Stream carries the events of one request from the loop to one reader. The loop never waits for
-// the reader: events queue up, at most one for each token that the request may generate.
+// Stream carries the events of one request, in order, from the loop to one reader. The loop never
+// waits for the reader: events queue up. There is no more backpressure than that, and none is
+// needed: a sequence has at most one event for each token that it may generate and one for its end,
+// and holds a slot while it generates.
 type Stream struct {
-	loop *Loop
-	req  *Request
-	seq  *sequence // set and read by the loop's goroutine alone
+	loop    *Loop
+	req     *Request
+	aborted atomic.Bool
+
+	// Of the loop's goroutine alone.
+	seq *Sequence // nil before it is admitted
+	at  int       // index in Loop.live
 
 	mu     sync.Mutex
-	events []Event // not yet read, from head on
-	head   int
-	closed bool // the last event was read
+	events ring
+	ended  bool // the last event was read
 	ready  chan struct{}
 }
 
@@ -27,10 +33,7 @@ func newStream(l *Loop, r *Request) *Stream {
 // push appends an event; the loop's goroutine calls it.
 func (s *Stream) push(e Event) {
 	s.mu.Lock()
-	if s.head == len(s.events) {
-		s.events, s.head = s.events[:0], 0
-	}
-	s.events = append(s.events, e)
+	s.events.push(e)
 	s.mu.Unlock()
 	select {
 	case s.ready <- struct{}{}:
@@ -40,27 +43,30 @@ func (s *Stream) push(e Event) {
 
 // TryNext gives the next event if there is one.
 func (s *Stream) TryNext() (Event, bool) {
+	e, ok, _ := s.take()
+	return e, ok
+}
+
+func (s *Stream) take() (e Event, ok, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.head == len(s.events) {
-		return Event{}, false
+	if s.events.n == 0 {
+		return Event{}, false, s.ended
 	}
-	e := s.events[s.head]
-	s.head++
-	s.closed = e.Finish != FinishNone
-	return e, true
+	e = s.events.pop()
+	s.ended = e.Finish != FinishNone
+	return e, true, false
 }
 
 // Next waits for the next event. After the last one (Finish is not FinishNone) it gives io.EOF.
+// When ctx ends first it gives the context's cause; the request goes on until Abort.
 func (s *Stream) Next(ctx context.Context) (Event, error) {
 	for {
-		if e, ok := s.TryNext(); ok {
+		e, ok, ended := s.take()
+		switch {
+		case ok:
 			return e, nil
-		}
-		s.mu.Lock()
-		closed := s.closed
-		s.mu.Unlock()
-		if closed {
+		case ended:
 			return Event{}, io.EOF
 		}
 		select {
@@ -72,5 +78,10 @@ func (s *Stream) Next(ctx context.Context) (Event, error) {
 }
 
 // Abort ends the request: its last event is FinishAborted, unless it ended before, and its blocks
-// are free within one step. It may be called at any time, more than once, from any goroutine.
-func (s *Stream) Abort() { s.loop.abort(s) }
+// are free once the step in flight has ended. It may be called at any time, more than once, from
+// any goroutine, and never waits for the device.
+func (s *Stream) Abort() {
+	if !s.aborted.Swap(true) {
+		s.loop.in.abort(s)
+	}
+}
