@@ -1,7 +1,6 @@
 """boto3: what Converse, ConverseStream, InvokeModel and its stream answer."""
 
 import concurrent.futures
-import os
 import uuid
 
 from boto3_client import (
@@ -78,22 +77,6 @@ def _():
     a = c.converse(**q)
     equal(a["performanceConfig"], {"latency": "optimized"}, "performanceConfig")
     equal(a["serviceTier"], {"type": "flex"}, "serviceTier")
-
-
-@suite.case("Converse", "a bearer API key from the environment")
-def _():
-    os.environ["AWS_BEARER_TOKEN_BEDROCK"] = "any-key"
-    try:
-        bearer = client()
-        headers = []
-        bearer.meta.events.register("before-send.bedrock-runtime.*",
-                                    lambda request, **kw: headers.append(dict(request.headers)))
-        a = bearer.converse(**conversation())
-    finally:
-        del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
-    sent = headers[0]["Authorization"]
-    equal(sent.decode() if isinstance(sent, bytes) else sent, "Bearer any-key", "authorization")
-    suite.fact("Converse, bearer", "chat text", text_of(a))
 
 
 @suite.case("ConverseStream", "events in order, same text and usage")
