@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"math"
 	"math/rand/v2"
 	goruntime "runtime"
 	"slices"
@@ -15,42 +16,10 @@ import (
 	"basalt/runtime"
 )
 
-// DummySpec asks for random weights.
-type DummySpec struct{ Seed uint64 }
-
-// shapes are published models by their sizes alone.
-func shapes() map[string]Config {
-	llama := func(layers, hidden, ffn, heads, kv, dim, vocab int, theta float64, tied bool) Config {
-		return shape("llama", layers, hidden, ffn, runtime.Heads{Query: heads, KV: kv, Dim: dim},
-			vocab,
-			theta, tied)
-	}
-	qwen := func(layers, hidden, ffn, heads, kv int, tied bool) Config {
-		return shape("qwen3", layers, hidden, ffn, runtime.Heads{Query: heads, KV: kv, Dim: 128},
-			151936,
-			1e6, tied)
-	}
-	return map[string]Config{
-		"llama-3.2-1b":   llama(16, 2048, 8192, 32, 8, 64, 128256, 5e5, true),
-		"llama-3.2-3b":   llama(28, 3072, 8192, 24, 8, 128, 128256, 5e5, true),
-		"llama-3.1-8b":   llama(32, 4096, 14336, 32, 8, 128, 128256, 5e5, false),
-		"tinyllama-1.1b": llama(22, 2048, 5632, 32, 4, 64, 32000, 1e4, false),
-		"qwen3-0.6b":     qwen(28, 1024, 3072, 16, 8, true),
-		"qwen3-1.7b":     qwen(28, 2048, 6144, 16, 8, true),
-	}
-}
-
-func shape(family string, layers, hidden, ffn int, h runtime.Heads, vocab int, theta float64,
-	tied bool,
-) Config {
-	c := Config{
-		Family: family, Layers: layers, Hidden: hidden, FFN: ffn, Heads: h, Vocab: vocab,
-		Tied: tied,
-		Eps:  1e-5, MaxContext: 32768, Windows: uniformWindows(layers, 0),
-	}
-	s := ropeScaling{Type: "default", Theta: theta, Partial: 1}
-	c.RoPE, _ = s.attr(h, c.MaxContext) // the table above has no impossible shape
-	return c
+// DummySpec asks for random weights, which are the same for the same seed on every machine.
+type DummySpec struct {
+	Seed  uint64
+	DType runtime.DType // of the matrices; 0 is BF16
 }
 
 func loadDummy(name string, d DummySpec) (*Model, error) {
@@ -64,57 +33,109 @@ func loadDummy(name string, d DummySpec) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Checkpoint = newDummyCheckpoint(p, d.Seed)
+	m.Checkpoint = newDummyCheckpoint(p, d)
 	return m, m.finish(name)
 }
 
-// newDummyCheckpoint holds N(0, 0.02) matrices in BF16 and norms of one.
-func newDummyCheckpoint(p *runtime.Program, seed uint64) tensorSet {
-	c := tensorSet{}
+// Sizes of the work of making a checkpoint, in values: of the pool of random numbers, of the pieces
+// that are copied from anywhere in it, and of what one goroutine makes at a time. All are multiples
+// of every block size.
+const (
+	poolValues  = 1 << 21
+	pieceValues = 1 << 12
+	sliceValues = 1 << 24
+	dummySpread = 0.02 // standard deviation of matrices, as of freshly initialised models
+)
+
+// newDummyCheckpoint makes matrices of N(0, 0.02), norms of one and biases of zero. Matrices are
+// put together from pieces of one pool, which is as fast as memory can be written.
+func newDummyCheckpoint(p *runtime.Program, d DummySpec) tensorSet {
+	if d.DType == 0 {
+		d.DType = runtime.BF16
+	}
+	c, pools := tensorSet{}, map[runtime.DType][]byte{}
 	var work []func()
-	normals := normalTable(seed)
 	for _, w := range p.Weights {
 		for _, part := range w.Parts {
-			t := runtime.Tensor{DType: runtime.BF16, Shape: w.PartShape()}
-			t.Data = make([]byte, 2*t.NumValues())
+			t := runtime.Tensor{DType: d.DType, Shape: w.PartShape()}
+			if len(t.Shape) == 1 {
+				c[part] = constant(part, t.Shape)
+				continue
+			}
+			if t.Shape[1]%t.DType.BlockSize() != 0 {
+				t.DType = runtime.BF16
+			}
+			if pools[t.DType] == nil {
+				pools[t.DType] = newPool(t.DType, d.Seed)
+			}
+			t.Data = make([]byte, t.DType.RowBytes(t.NumValues()))
 			c[part] = t
-			work = append(work, func() { fillDummy(t, seed^hashName(part), normals) })
+			work = append(work, fillFrom(t, pools[t.DType], d.Seed^hashName(part))...)
 		}
 	}
 	parallel(work)
 	return c
 }
 
-// normalTable has 4,096 draws of N(0, 0.02) as BF16; filling picks from it, which is far faster
-// than drawing anew.
-func normalTable(seed uint64) []uint16 {
-	rng, table := rand.New(rand.NewPCG(seed, 0)), make([]uint16, 4096)
-	for i := range table {
-		table[i] = half.ToBF16(float32(rng.NormFloat64() * 0.02))
+// constant is a norm of ones or a bias of zeros.
+func constant(name string, shape []int) runtime.Tensor {
+	t := runtime.Tensor{DType: runtime.F32, Shape: shape, Data: make([]byte, 4*shape[0])}
+	if strings.HasSuffix(name, ".bias") {
+		return t
 	}
-	return table
+	for i := range shape[0] {
+		binary.LittleEndian.PutUint32(t.Data[4*i:], math.Float32bits(1))
+	}
+	return t
+}
+
+func newPool(d runtime.DType, seed uint64) []byte {
+	rng, pool := rand.New(rand.NewPCG(seed, 0)), make([]byte, d.RowBytes(poolValues))
+	if f, ok := d.Quant(); ok {
+		f.Random(pool, dummySpread, rng)
+		return pool
+	}
+	size := d.BlockBytes()
+	for at := 0; at < len(pool); at += size {
+		x := float32(rng.NormFloat64() * dummySpread)
+		switch d {
+		case runtime.F32:
+			binary.LittleEndian.PutUint32(pool[at:], math.Float32bits(x))
+		case runtime.F16:
+			binary.LittleEndian.PutUint16(pool[at:], half.ToF16(x))
+		case runtime.BF16:
+			binary.LittleEndian.PutUint16(pool[at:], half.ToBF16(x))
+		default:
+			panic(fmt.Sprintf("BUG: no random %s", d))
+		}
+	}
+	return pool
+}
+
+// fillFrom gives the work of filling a tensor, in slices with a generator each, so that the result
+// does not depend on who does it.
+func fillFrom(t runtime.Tensor, pool []byte, seed uint64) []func() {
+	var work []func()
+	step := t.DType.RowBytes(sliceValues)
+	for at := 0; at < len(t.Data); at += step {
+		part := t.Data[at:min(at+step, len(t.Data))]
+		rng := rand.New(rand.NewPCG(seed, uint64(at)))
+		work = append(work, func() {
+			// Pieces begin at blocks of 256 values, the largest of any format.
+			piece, block := t.DType.RowBytes(pieceValues), t.DType.RowBytes(256)
+			places := (len(pool)-piece)/block + 1
+			for len(part) > 0 {
+				part = part[copy(part, pool[rng.IntN(places)*block:][:piece]):]
+			}
+		})
+	}
+	return work
 }
 
 func hashName(name string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
 	return h.Sum64()
-}
-
-func fillDummy(t runtime.Tensor, seed uint64, normals []uint16) {
-	if len(t.Shape) == 1 {
-		for i := 0; i < len(t.Data); i += 2 {
-			binary.LittleEndian.PutUint16(t.Data[i:], half.ToBF16(1))
-		}
-		return
-	}
-	x := seed | 1
-	for i := 0; i < len(t.Data); i += 2 {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-		binary.LittleEndian.PutUint16(t.Data[i:], normals[x>>20&4095])
-	}
 }
 
 // parallel runs work on all processors.

@@ -106,8 +106,7 @@ func (m *Model) checkFormats() error {
 		for _, part := range w.Parts {
 			if dtype, found := m.unsupported(part); found {
 				return fmt.Errorf("tensor %q is stored as %s; F32, F16 and BF16 are supported: "+
-					"take "+
-					"the model's BF16 files, or a GGUF file", part, dtype)
+					"take the model's BF16 files, or a GGUF file", part, dtype)
 			}
 		}
 	}

@@ -193,7 +193,8 @@ func TestDummyShapes(t *testing.T) {
 	}
 	want := map[string]int64{ // published parameter counts
 		"llama-3.2-1b": 1235814400, "qwen3-0.6b": 596049920, "tinyllama-1.1b": 1100048384,
-		"llama-3.1-8b": 8030261248, "llama-3.2-3b": 3212749824,
+		"llama-3.1-8b": 8030261248, "llama-3.2-3b": 3212749824, "qwen3-4b": 4022468096,
+		"qwen3-8b": 8190735360, "qwen3-30b-a3b": 30532122624, "mixtral-8x7b": 46702792704,
 	}
 	for name, n := range want {
 		c := shapes()[name]
