@@ -210,14 +210,15 @@ func (w *stallWriter) Write(p []byte) (int, error) {
 func (s *Server) handleFastError(ctx *fasthttp.RequestCtx, err error) {
 	c := connOf(ctx.Conn())
 	target := string(ctx.Request.Header.RequestURI())
+	told := readError(err, s.limits)
 	if c != nil {
-		c.linger = true
+		c.linger = told.Code != api.RequestTimeout
 		if t := c.target(); t != "" {
 			target = t
 		}
 	}
 	id := s.newID()
-	p := dialectOf(target).fail(readError(err, s.limits), id)
+	p := dialectOf(target).fail(told, id)
 	s.metrics.refused.Inc()
 	s.log.Debug("unreadable request", zap.String("request", id), zap.Int("status", p.status))
 	ctx.Response.Reset()

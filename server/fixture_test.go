@@ -124,6 +124,9 @@ func start(t testing.TB, s setup) *fixture {
 	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}
 	f.http = &http.Client{Transport: transport}
 	go func() { f.done <- srv.Serve(ln) }()
+	if a := f.do("GET", "/ping", ""); a.status != 200 {
+		t.Fatal("the server does not answer")
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

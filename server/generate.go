@@ -64,8 +64,9 @@ func (s *Server) begin(r *request, op *operation) (*generation, *api.Error) {
 		return nil, unknownModel(req.Model, op.modelField)
 	}
 	r.record.model = m.ID
-	if len(req.Ignored) > 0 {
-		s.debug("ignored fields", zap.String("request", r.id), zap.Strings("fields", req.Ignored))
+	if len(req.Ignored)+req.NumUnknown > 0 {
+		s.debug("ignored fields", zap.String("request", r.id), zap.Strings("fields", req.Ignored),
+			zap.Int("unknown", req.NumUnknown))
 	}
 	g := &generation{s: s, r: r, op: op, req: req, codec: codec, model: m}
 	if err := s.admit(); err != nil {
@@ -187,11 +188,28 @@ func (g *generation) timing() api.Timing {
 	return api.Timing{Latency: time.Since(g.r.arrived), FirstByte: g.first}
 }
 
+// maxTokensPerWrite bounds what is encoded before it is sent to a client that lags behind.
+const maxTokensPerWrite = 64
+
 func (g *generation) runOne(q *sequence) error {
 	for !q.done {
 		e, err := q.stream.Next(g.r.ctx)
-		if err := g.step(q, &e, err); err != nil {
-			return err
+		if err != nil {
+			return g.nextError(err)
+		}
+		// What has come meanwhile goes out in the same write.
+		more := true
+		for n := 1; more; n++ {
+			if err := q.take(&e); err != nil {
+				return err
+			}
+			if q.done || n == maxTokensPerWrite {
+				break
+			}
+			e, more = q.stream.TryNext()
+		}
+		if g.sink.flush() != nil {
+			return errClientGone
 		}
 	}
 	return nil

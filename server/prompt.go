@@ -129,7 +129,8 @@ func (m *model) messages(in []api.Message) ([]chat.Message, *api.Error) {
 				msg.Reasoning += m.plain(b.Text)
 			case api.BlockToolUse:
 				msg.ToolCalls = append(msg.ToolCalls, chat.ToolCall{
-					ID: m.plain(b.ToolID), Name: m.plain(b.ToolName), Arguments: m.plainJSON(b.Input),
+					ID: m.plain(b.ToolID), Name: m.plain(b.ToolName),
+					Arguments: m.plainJSON(b.Input),
 				})
 			case api.BlockToolResult:
 				text, err := m.resultText(b)

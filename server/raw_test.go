@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// probe is a byte sequence on a connection and what may come back: how many answers of 200 there may
-// be. The request that is sent is GET /ping, answered by 200 with an empty body.
+// probe is a byte sequence on a connection and what may come back: how many answers of 200 there
+// may be. The request that is sent is GET /ping, answered by 200 with an empty body.
 type probe struct {
 	name, bytes string
 	min, max    int
@@ -29,7 +29,10 @@ func (p *probes) atMost(n int, name, bytes string) {
 }
 
 // ping is a good request with further header lines.
-func ping(lines string) string { return "GET /ping HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n" }
+func ping(lines string) string {
+	return "GET /ping HTTP/1.1\r\nHost: " +
+		"localhost\r\n" + lines + "\r\n"
+}
 
 // post has a body, so that what follows a wrong framing shows as a second answer.
 func post(lines, body string) string {
@@ -44,7 +47,8 @@ func requestLineProbes(p *probes) {
 	p.accept(1, "absolute target", "GET http://localhost/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.refuse("absolute target of another host",
 		"GET http://evil/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	p.refuse("authority with a user", "GET http://a@localhost/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	p.refuse("authority with a user",
+		"GET http://a@localhost/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.refuse("http 2.0", "GET /ping HTTP/2.0\r\nHost: localhost\r\n\r\n")
 	p.refuse("http 9.9", "GET /ping HTTP/9.9\r\nHost: localhost\r\n\r\n")
 	p.refuse("http 1.2", "GET /ping HTTP/1.2\r\nHost: localhost\r\n\r\n")
@@ -73,7 +77,8 @@ func requestLineProbes(p *probes) {
 	p.refuse("tls hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
 	p.refuse("noise", "\xff\xfe\xfd\r\n\r\n")
 	p.refuse("only line ends", "\r\n\r\n\r\n\r\n")
-	p.refuse("long target", "GET /ping?"+strings.Repeat("a", 64<<10)+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	p.refuse("long target", "GET /ping?"+strings.Repeat("a",
+		64<<10)+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.refuse("response", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	p.atMost(1, "two spaces", "GET  /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.atMost(1, "tab", "GET\t/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -134,32 +139,40 @@ func framingProbes(p *probes) {
 	p.accept(2, "content-length", post("Content-Length: 3\r\n", "abc")+second)
 	p.accept(2, "chunked", post("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n")+second)
 	p.accept(1, "chunked upper case", post("TRANSFER-ENCODING: CHUNKED\r\n", "0\r\n\r\n"))
-	p.accept(1, "chunk extension", post("Transfer-Encoding: chunked\r\n", "3;a=b\r\nabc\r\n0\r\n\r\n"))
+	p.accept(1, "chunk extension", post("Transfer-Encoding: chunked\r\n",
+		"3;a=b\r\nabc\r\n0\r\n\r\n"))
 	p.accept(1, "trailer", post("Transfer-Encoding: chunked\r\n", "0\r\nX-T: a\r\n\r\n"))
 	p.accept(1, "10,000 chunks of 1 byte", post("Transfer-Encoding: chunked\r\n",
 		strings.Repeat("1\r\na\r\n", 10_000)+"0\r\n\r\n"))
-	p.atMost(1, "content-length and chunked", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-		"0\r\n\r\n")+second)
-	p.atMost(1, "chunked and content-length", post("Transfer-Encoding: chunked\r\nContent-Length: 44\r\n",
-		"0\r\n\r\n"+second))
+	p.atMost(1, "content-length and chunked",
+		post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+			"0\r\n\r\n")+second)
+	p.atMost(1, "chunked and content-length",
+		post("Transfer-Encoding: chunked\r\nContent-Length: 44\r\n",
+			"0\r\n\r\n"+second))
 	p.refuse("identity", post("Transfer-Encoding: identity\r\n", second))
-	p.refuse("identity with length", post("Transfer-Encoding: identity\r\nContent-Length: 3\r\n", "abc"))
+	p.refuse("identity with length", post("Transfer-Encoding: identity\r\nContent-Length: 3\r\n",
+		"abc"))
 	p.refuse("gzip, chunked", post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n")+second)
-	p.refuse("chunked, identity", post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n")+second)
+	p.refuse("chunked, identity", post("Transfer-Encoding: chunked, identity\r\n",
+		"0\r\n\r\n")+second)
 	p.refuse("chunked twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
 		"0\r\n\r\n")+second)
 	p.refuse("xchunked", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n")+second)
-	p.refuse("chunked with parameter", post("Transfer-Encoding: chunked;a=b\r\n", "0\r\n\r\n")+second)
+	p.refuse("chunked with parameter", post("Transfer-Encoding: chunked;a=b\r\n",
+		"0\r\n\r\n")+second)
 	p.refuse("quoted chunked", post("Transfer-Encoding: \"chunked\"\r\n", "0\r\n\r\n")+second)
 	p.refuse("empty transfer-encoding", post("Transfer-Encoding:\r\n", second))
 	p.refuse("chunked in 1.0",
-		"GET /ping HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+second)
+		"GET /ping HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: "+
+			"chunked\r\n\r\n0\r\n\r\n"+second)
 	for _, length := range []string{"-1", "+3", "0x3", "3 3", "3, 3", "3,4", "3.0", "1e1", "",
 		"99999999999999999999", "9223372036854775808", "٣", "3\v", "abc"} {
 		p.refuse("content-length "+length, post("Content-Length: "+length+"\r\n", "abc")+second)
 	}
 	p.refuse("two content-lengths", post("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"))
-	p.refuse("two different content-lengths", post("Content-Length: 0\r\nContent-Length: 44\r\n", second))
+	p.refuse("two different content-lengths", post("Content-Length: 0\r\nContent-Length: 44\r\n",
+		second))
 	p.refuse("declared 100 GiB", post("Content-Length: 107374182400\r\n", "abc"))
 	p.refuse("short body", post("Content-Length: 30\r\n", "abc"))
 	for _, size := range []string{"", "g", "-1", "+3", "0x3", " 3", "3_0", "FFFFFFFFFFFFFFFFF",
@@ -168,15 +181,18 @@ func framingProbes(p *probes) {
 			post("Transfer-Encoding: chunked\r\n", size+"\r\nabc\r\n0\r\n\r\n"))
 	}
 	// White space behind the size is tolerated by RFC 9112, section 7.1.1, and cannot split a body.
-	p.atMost(1, "chunk size, space", post("Transfer-Encoding: chunked\r\n", "3 \r\nabc\r\n0\r\n\r\n"))
+	p.atMost(1, "chunk size, space", post("Transfer-Encoding: chunked\r\n",
+		"3 \r\nabc\r\n0\r\n\r\n"))
 	p.refuse("chunk without its end", post("Transfer-Encoding: chunked\r\n", "3\r\nabc0\r\n\r\n"))
-	p.refuse("chunk longer than its size", post("Transfer-Encoding: chunked\r\n", "2\r\nabc\r\n0\r\n\r\n"))
+	p.refuse("chunk longer than its size", post("Transfer-Encoding: chunked\r\n",
+		"2\r\nabc\r\n0\r\n\r\n"))
 	p.refuse("no last chunk", post("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n"))
 	p.refuse("content-length in the trailer",
 		post("Transfer-Encoding: chunked\r\n", "0\r\nContent-Length: 5\r\n\r\n"))
 	p.refuse("transfer-encoding in the trailer",
 		post("Transfer-Encoding: chunked\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n"))
-	p.refuse("host in the trailer", post("Transfer-Encoding: chunked\r\n", "0\r\nHost: evil\r\n\r\n"))
+	p.refuse("host in the trailer", post("Transfer-Encoding: chunked\r\n",
+		"0\r\nHost: evil\r\n\r\n"))
 	p.refuse("bad request, then a good one", ping("Transfer-Encoding: identity\r\n")+second)
 }
 

@@ -219,7 +219,7 @@ func (s *Server) serveModels(r *request) reply {
 	return p
 }
 
-// fastLog keeps zap out of the hot path where a level is off.
+// debug logs what only somebody who looks for a fault wants to know.
 func (s *Server) debug(msg string, fields ...zap.Field) {
 	if e := s.log.Check(zap.DebugLevel, msg); e != nil {
 		e.Write(fields...)

@@ -136,6 +136,10 @@ func (s *Server) closeConns() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {
+		// One that Serve has not handed to fasthttp yet is unknown to it.
+		if cerr := l.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
+			err = errors.Join(err, cerr)
+		}
 		l.closeAll()
 	}
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// firstStop is the definition: the stop string that ends first; of those that end there, the longest.
+// firstStop is the definition: the stop string that ends first; of those that end there, the
+// longest.
 func firstStop(text string, stops []string) (end, length int) {
 	for end := 1; end <= len(text); end++ {
 		for _, s := range stops {
@@ -57,7 +58,8 @@ func TestStopperFindsStopStringsInPieces(t *testing.T) {
 				t.Fatalf("read %d of %d without a match", got, n)
 			}
 			if want := heldBack(text[:read], stops); s.held() != want {
-				t.Fatalf("after %q with stops %q: %d bytes held, want %d", text[:read], stops, s.held(), want)
+				t.Fatalf("after %q with stops %q: %d bytes held, want %d", text[:read], stops,
+					s.held(), want)
 			}
 		}
 	})

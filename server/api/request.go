@@ -47,8 +47,10 @@ type Request struct {
 	Stop       []string
 	NumChoices int // choices for each prompt, at least 1
 	Stream     bool
-	// Ignored names fields without effect, for the log.
-	Ignored []string
+	// Ignored names known fields without effect and NumUnknown counts the others, for the log.
+	// Names that a client made up may be anything and are not kept.
+	Ignored    []string
+	NumUnknown int
 }
 
 // Prompt is text or, when Tokens is not nil, token ids.

@@ -22,6 +22,9 @@ func DecodeCompletion(body []byte, call Call) (*api.Request, *Completion, *api.E
 	if v, ok := o.NotNull("echo"); ok && v.Bool() {
 		v.Fail("is not supported; leave it out")
 	}
+	if v, ok := o.NotNull("best_of"); ok && int(v.Int(1, maxChoices)) != req.NumChoices {
+		v.Fail("must equal n: choices are not ranked")
+	}
 	if n := len(req.Prompts) * req.NumChoices; n > maxChoices {
 		o.Value().Fail("asks for %d choices (prompts times n); at most %d are allowed", n,
 			maxChoices)

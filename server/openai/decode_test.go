@@ -71,7 +71,7 @@ func TestDecodeChatReadsEverything(t *testing.T) {
 		"top_logprobs":3,"tools":[{"type":"function","function":{"name":"f","description":"d",
 		"parameters":{"type":"object"},"strict":true}}],"tool_choice":"required",
 		"reasoning_effort":"low","chat_template_kwargs":{"enable_thinking":false},
-		"response_format":{"type":"text"},"user":"u","store":false`)
+		"response_format":{"type":"text"},"user":"u","store":false,"whatever":1`)
 	req, _, err := DecodeChat([]byte(body), Call{})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestDecodeChatReadsEverything(t *testing.T) {
 		},
 		TemplateArgs: map[string][]byte{"reasoning_effort": []byte(`"low"`),
 			"enable_thinking": []byte("false")},
-		Ignored: []string{"user", "store"},
+		Ignored: []string{"user", "store"}, NumUnknown: 1,
 	}
 	if diff := cmp.Diff(want, req); diff != "" {
 		t.Error(diff)
@@ -186,6 +186,7 @@ func TestDecodeRefuses(t *testing.T) {
 	g(`{"model":"m","prompt":[-1]}`, "prompt[0]", "between 0")
 	g(textBody(`"echo":true`), "echo", "not supported")
 	g(textBody(`"suffix":"x"`), "suffix", "not supported")
+	g(textBody(`"best_of":2`), "best_of", "must equal n")
 	g(`{"model":"m","prompt":["a","b","c"],"n":50}`, "", "150 choices")
 }
 

@@ -23,15 +23,24 @@ const (
 	maxPrompts     = 128
 )
 
+// ignored lists fields of OpenAI and vLLM that have no effect here, and need none.
+func ignored() []string {
+	return []string{"user", "store", "metadata", "service_tier", "prediction", "safety_identifier",
+		"prompt_cache_key", "verbosity", "modalities", "skip_special_tokens", "priority",
+		"cache_salt",
+		"spaces_between_special_tokens", "add_generation_prompt", "request_id"}
+}
+
 // refused lists fields that would change the output in ways that are not offered. Leaving them out
-// silently would give a wrong answer, so a value other than null is an error.
+// silently would give a wrong answer, so a value other than null and false is an error.
 func refused() []string {
 	return []string{
 		"functions", "function_call", "audio", "web_search_options", "suffix", "prompt_logprobs",
 		"min_tokens", "bad_words", "allowed_token_ids", "guided_json", "guided_regex",
 		"guided_choice", "guided_grammar", "structured_outputs", "use_beam_search",
 		"length_penalty", "chat_template", "truncate_prompt_tokens", "prompt_embeds",
-		"continue_final_message", "best_of",
+		"continue_final_message", "include_stop_str_in_output",
+		"return_tokens_as_token_ids", "return_token_ids",
 	}
 }
 
@@ -49,7 +58,7 @@ func readCommon(o *api.Object, req *api.Request, call Call) (includeUsage bool) 
 		includeUsage = readBool(v.Object(), "include_usage")
 	}
 	for _, name := range refused() {
-		if v, ok := o.NotNull(name); ok {
+		if v, ok := o.NotNull(name); ok && (!v.IsBool() || v.Bool()) {
 			v.Fail("is not supported; leave it out")
 		}
 	}
@@ -163,10 +172,13 @@ func readFormat(o *api.Object) {
 
 // finish gives the request, or the first fault that reading it found.
 func finish(o *api.Object, req *api.Request) *api.Error {
-	for name := range o.Unread() {
-		if len(req.Ignored) < 16 && len(name) <= 64 {
+	for _, name := range ignored() {
+		if _, ok := o.NotNull(name); ok {
 			req.Ignored = append(req.Ignored, name)
 		}
+	}
+	for range o.Unread() {
+		req.NumUnknown++
 	}
 	return o.Value().Err()
 }

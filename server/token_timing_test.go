@@ -1,0 +1,92 @@
+package server
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"basalt/batcher"
+	"basalt/models/tokenizer"
+	"basalt/server/api"
+	"basalt/server/bedrock"
+	"basalt/server/openai"
+)
+
+// tokenStream is the way of a token through the server, from the loop's event to the encoded bytes
+// in front of the socket.
+type tokenStream struct {
+	q    *sequence
+	sink *streamSink
+	ids  []int32
+	n    int
+}
+
+func newTokenStream(t testing.TB, f *fixture, kind string) *tokenStream {
+	t.Helper()
+	var codec api.Codec
+	req := &api.Request{Kind: api.Chat, NumChoices: 1, Stream: true, Model: "tiny",
+		Stop: []string{"\n\nHuman:", "</answer>"}}
+	switch kind {
+	case "openai":
+		codec = openai.NewChat(req, openai.Call{ID: f.srv.newID(), Created: 1700000000}, false)
+	case "converse":
+		_, c, err := bedrock.DecodeConverse([]byte(converseHi), bedrock.Call{Stream: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		codec = c
+	case "llama":
+		_, c, err := bedrock.DecodeInvoke([]byte(`{"prompt":"a"}`), bedrock.Call{Stream: true},
+			[]bedrock.Family{bedrock.Llama()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		codec = c
+	}
+	m := f.srv.models["tiny"]
+	g := &generation{s: f.srv, r: &request{arrived: time.Now()}, req: req, codec: codec, model: m}
+	s := &tokenStream{sink: &streamSink{codec: codec, w: io.Discard}}
+	g.sink = s.sink
+	text := "Once upon a time there was a little girl called Lily, who lived in Zürich. 😀 "
+	s.ids = m.Tokenizer.Encode(nil, text, tokenizer.EncodeOptions{})
+	s.q = newSequence(g, 0, nil, s.ids, newStopper(req.Stop))
+	g.seqs = []*sequence{s.q}
+	return s
+}
+
+func (s *tokenStream) step(t testing.TB) {
+	e := batcher.Event{Token: s.ids[s.n%len(s.ids)]}
+	s.n++
+	if err := s.q.take(&e); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sink.flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStreamedTokenAllocatesNothing(t *testing.T) {
+	f := start(t, setup{})
+	for _, kind := range []string{"openai", "converse", "llama"} {
+		s := newTokenStream(t, f, kind)
+		for range 100 {
+			s.step(t)
+		}
+		if n := testing.AllocsPerRun(1000, func() { s.step(t) }); n > 0 {
+			t.Errorf("%s: %v allocations for a token", kind, n)
+		}
+	}
+}
+
+func BenchmarkStreamedToken(b *testing.B) {
+	f := start(b, setup{})
+	for _, kind := range []string{"openai", "converse", "llama"} {
+		b.Run(kind, func(b *testing.B) {
+			s := newTokenStream(b, f, kind)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.step(b)
+			}
+		})
+	}
+}
