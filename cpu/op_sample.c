@@ -64,7 +64,8 @@ static float uniform(const sampling_row *s) {
 static int32_t first_equal(const float *z, int n, const float *block_most, float most) {
     for (int i = 0; i < n; i += SAMPLE_BLOCK) {
         if (block_most[i / SAMPLE_BLOCK] != most) continue;
-        for (int j = i;; j++) {
+        int end = n - i < SAMPLE_BLOCK ? n : i + SAMPLE_BLOCK;
+        for (int j = i; j < end; j++) {
             if (z[j] == most) return j;
         }
     }
