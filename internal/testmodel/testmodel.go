@@ -18,26 +18,66 @@ func Families() []string {
 	return []string{"llama", "mistral", "qwen2", "qwen3", "mixtral", "qwen3_moe"}
 }
 
-// New gives a program of two layers and weights in the given format. For block formats the widths
-// are multiples of 256, else they are odd.
+// New gives a program of two layers and weights in the given format, of size "odd".
 func New(family string, seed uint64, dtype runtime.DType) (*runtime.Program, runtime.Checkpoint,
 	error) {
-	p, err := models.Program("test-"+family, config(family, dtype))
+	return NewSize(family, "odd", seed, dtype)
+}
+
+// Sizes that NewSize knows: "odd" has widths that no vector divides, "narrow" heads of 8 numbers and
+// one key-value head, "wide" heads of 128, "many" as many key-value heads as query heads.
+func Sizes() []string { return []string{"odd", "narrow", "wide", "many"} }
+
+// NewSize is New for one of Sizes. Block formats get the next widths that are multiples of 256.
+func NewSize(family, size string, seed uint64, dtype runtime.DType) (*runtime.Program,
+	runtime.Checkpoint, error) {
+	c, err := config(family, size, dtype)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := models.Program("test-"+family, c)
 	if err != nil {
 		return nil, nil, err
 	}
 	return p, Weights(p, seed, dtype), nil
 }
 
-func config(family string, dtype runtime.DType) models.Config {
+// shape sets the widths.
+func shape(c *models.Config, size string, blocks bool) error {
+	set := func(hidden, ffn, vocab int, heads runtime.Heads) {
+		c.Hidden, c.FFN, c.Vocab, c.Heads = hidden, ffn, vocab, heads
+	}
+	switch {
+	case size == "odd" && blocks:
+		set(256, 512, 211, runtime.Heads{Query: 4, KV: 2, Dim: 64})
+	case size == "odd":
+		set(72, 92, 211, runtime.Heads{Query: 6, KV: 2, Dim: 24})
+	case size == "narrow" && blocks:
+		set(256, 256, 77, runtime.Heads{Query: 32, KV: 1, Dim: 8})
+	case size == "narrow":
+		set(40, 172, 77, runtime.Heads{Query: 5, KV: 1, Dim: 8})
+	case size == "wide" && blocks:
+		set(256, 512, 301, runtime.Heads{Query: 4, KV: 1, Dim: 128})
+	case size == "wide":
+		set(96, 172, 301, runtime.Heads{Query: 4, KV: 1, Dim: 128})
+	case size == "many" && blocks:
+		set(512, 256, 130, runtime.Heads{Query: 8, KV: 8, Dim: 64})
+	case size == "many":
+		set(128, 340, 130, runtime.Heads{Query: 8, KV: 8, Dim: 64})
+	default:
+		return fmt.Errorf("no test model has the size %q; known are %v", size, Sizes())
+	}
+	return nil
+}
+
+func config(family, size string, dtype runtime.DType) (models.Config, error) {
 	_, blocks := dtype.Quant()
 	c := models.Config{
-		Family: family, Vocab: 211, Hidden: 72, FFN: 92, Layers: 2, Eps: 1e-5, MaxContext: 512,
-		Heads: runtime.Heads{Query: 6, KV: 2, Dim: 24}, Windows: []int{0, 0},
+		Family: family, Layers: 2, Eps: 1e-5, MaxContext: 512, Windows: []int{0, 0},
 		Tied: family == "llama",
 	}
-	if blocks {
-		c.Hidden, c.FFN, c.Heads = 256, 512, runtime.Heads{Query: 4, KV: 2, Dim: 64}
+	if err := shape(&c, size, blocks); err != nil {
+		return c, err
 	}
 	c.RoPE = runtime.RoPEAttr{Heads: c.Heads, Scale: 1, Interleaved: family == "llama"}
 	for i := range c.Heads.Dim / 2 {
@@ -53,7 +93,7 @@ func config(family string, dtype runtime.DType) models.Config {
 	case "qwen3_moe":
 		c.MoE = &models.MoE{Experts: 5, TopK: 3, FFN: c.FFN, Dense: []bool{true, false}}
 	}
-	return c
+	return c, nil
 }
 
 // checkpoint is a set of tensors in memory.

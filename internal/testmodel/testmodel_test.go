@@ -25,6 +25,29 @@ func TestEveryFamilyInEveryFormat(t *testing.T) {
 	}
 }
 
+// TestEverySize: the other sizes too, in a plain and a block format.
+func TestEverySize(t *testing.T) {
+	for _, family := range Families() {
+		for _, size := range Sizes() {
+			for _, d := range []runtime.DType{runtime.F32, runtime.Q4_K} {
+				p, c, err := NewSize(family, size, 2, d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := runtime.CheckWeights(p, c); err != nil {
+					t.Fatal(err)
+				}
+				if dev := deviation(t, p, c); !(dev > 0.3 && dev < 30) {
+					t.Errorf("%s %s %s: the logits deviate by %g", family, size, d, dev)
+				}
+			}
+		}
+	}
+	if _, _, err := NewSize("llama", "huge", 1, runtime.F32); err == nil {
+		t.Error("an unknown size was made")
+	}
+}
+
 // deviation is the standard deviation of the logits after three tokens.
 func deviation(t *testing.T, p *runtime.Program, c runtime.Checkpoint) float64 {
 	e, err := runtime.NewReference().Compile(t.Context(), p, c, runtime.CompileOptions{
