@@ -6,7 +6,7 @@ from torch import nn
 
 SHAPES = {
     "box": dict(hidden=256, layers=4, ffn=512, heads=4, kv_heads=2, head_dim=64),
-    "draft": dict(hidden=128, layers=1, ffn=256, heads=2, kv_heads=1, head_dim=64),
+    "draft": dict(hidden=128, layers=2, ffn=128, heads=2, kv_heads=1, head_dim=64),
 }
 VOCAB, CONTEXT, THETA, EPS = 1536, 2048, 10000.0, 1e-6
 
@@ -107,8 +107,11 @@ class Decoder(nn.Module):
     def logits(self, hidden, bits=0):
         return F.linear(hidden, fake_quant(self.embed, bits) if bits else self.embed)
 
+    def forward(self, ids, rows=None, bits=0):
+        return self.logits(self.hidden(ids, bits, rows), bits)
+
     def matrices(self):
-        """The projections as separate matrices: views that Muon treats one by one."""
+        """Each fused parameter with the heights of the matrices in it, which Muon treats apart."""
         for layer in self.layers:
             yield from ((layer.qkv, (layer.q, layer.kv, layer.kv)),
                         (layer.out, (layer.out.shape[0],)),

@@ -140,7 +140,7 @@ class Run:
     def gradients(self, batch, bits, total):
         """Sum of the losses of a batch, and the gradients of its share of the step's mean."""
         inputs, at, want = (t.to(self.args.device) for t in batch)
-        logits = self.model.logits(self.model.hidden(inputs, bits, at), bits)
+        logits = self.model(inputs, at, bits)
         loss = F.cross_entropy(logits, want, reduction="sum") / total
         return loss.item(), torch.autograd.grad(loss, list(self.model.parameters()))
 
@@ -177,7 +177,7 @@ class Run:
                 prompt, reply = chatformat.prompt_and_answer(item)
                 inputs, at, want = (t.to(self.args.device) for t in self.data.tensors(
                     [self.data.encode([(prompt, False), (reply, True)])]))
-                got = self.model.logits(self.model.hidden(inputs, 0, at)).argmax(-1)
+                got = self.model(inputs, at).argmax(-1)
                 right += int((got == want).all())
             result[family] = right / n
         self.model.load_state_dict(live)
