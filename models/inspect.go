@@ -1,8 +1,11 @@
 package models
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -12,31 +15,39 @@ import (
 // Inspect prints what a model is: its program with equal layers folded, counts for a token, and
 // memory by context and batch.
 func Inspect(w io.Writer, m *Model) error {
+	var b bytes.Buffer
 	c := m.Config
-	fmt.Fprintf(w, "%s: %s, %d layers, hidden %d, feed-forward %d, heads %d/%d of %d, "+
-		"vocabulary %d, "+
-		"context %d\n\n", m.Name, c.Family, c.Layers, c.Hidden, c.FFN, c.Heads.Query, c.Heads.KV,
-		c.Heads.Dim, c.Vocab, c.MaxContext)
-	if err := printProgram(w, m); err != nil {
-		return err
+	fmt.Fprintf(&b, "%s: %s, %d layers, hidden %d, feed-forward %d, heads %d/%d of %d, vocabulary "+
+		"%d, context %d\n\n", m.Name, c.Family, c.Layers, c.Hidden, c.FFN, c.Heads.Query,
+		c.Heads.KV, c.Heads.Dim, c.Vocab, c.MaxContext)
+	printProgram(&b, m)
+	s := runtime.ProgramStats(m.Program, m.Checkpoint)
+	printCounts(&b, m, s)
+	printMemory(&b, m, s)
+	if warning := m.Warning(); warning != "" {
+		fmt.Fprintf(&b, "\nwarning: %s\n", warning)
 	}
-	if err := printCounts(w, m); err != nil {
-		return err
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// Warning says which tensors of the checkpoint are not used, the first of them by name; "" when all
+// are.
+func (m *Model) Warning() string {
+	const shown = 5
+	switch n := len(m.Unused); {
+	case n == 0:
+		return ""
+	case n > shown:
+		return fmt.Sprintf("%d tensors are not used: %s and %d more", n,
+			strings.Join(m.Unused[:shown], ", "), n-shown)
 	}
-	for i, name := range m.Unused {
-		if i == 5 {
-			fmt.Fprintf(w, "warning: and %d more\n", len(m.Unused)-i)
-			break
-		}
-		fmt.Fprintf(w, "warning: tensor %q is not used\n", name)
-	}
-	return nil
+	return fmt.Sprintf("%d tensors are not used: %s", len(m.Unused), strings.Join(m.Unused, ", "))
 }
 
 // printProgram prints one line for each operation; a layer whose lines equal the previous layer's
 // is counted instead.
-func printProgram(w io.Writer, m *Model) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func printProgram(b *bytes.Buffer, m *Model) {
 	previous, folded := "", 0
 	for start := 0; start < len(m.Program.Ops); {
 		end := start
@@ -44,63 +55,126 @@ func printProgram(w io.Writer, m *Model) error {
 			end++
 		}
 		layer := m.Program.Ops[start].Layer
-		text := layerText(m, m.Program.Ops[start:end])
+		lines := layerText(m, m.Program.Ops[start:end])
 		start = end
-		if layer >= 0 && text == previous {
+		if layer >= 0 && lines == previous {
 			folded++
 			continue
 		}
 		if folded > 0 {
-			fmt.Fprintf(t, "  the same for %d more layers\n", folded)
+			fmt.Fprintf(b, "  the same for %d more layers\n", folded)
 		}
-		previous, folded = text, 0
+		previous, folded = lines, 0
 		if layer >= 0 {
-			fmt.Fprintf(t, "layer %d\n", layer)
+			fmt.Fprintf(b, "layer %d\n", layer)
 		}
-		fmt.Fprint(t, text)
+		b.WriteString(lines)
 	}
-	return t.Flush()
 }
 
 func layerText(m *Model, ops []runtime.Op) string {
 	var text strings.Builder
 	for _, op := range ops {
-		var weights []string
+		parts := attrText(op)
 		for _, w := range op.Weights {
 			dtype := "absent"
 			if x, ok := m.Checkpoint.Tensor(w.Parts[0]); ok {
 				dtype = x.DType.String()
 			}
-			weights = append(weights, fmt.Sprintf("%v %s", w.Shape, dtype))
+			parts = append(parts, fmt.Sprintf("%v %s", w.Shape, dtype))
+		}
+		if slices.ContainsFunc(op.Biases, func(w *runtime.Weight) bool { return w != nil }) {
+			parts = append(parts, "with bias")
 		}
 		width := m.Program.Values[op.Out[0]].Width
-		fmt.Fprintf(&text, "  %s\t-> %d\t%s\n", op.Kind, width, strings.Join(weights, ", "))
+		line := fmt.Sprintf("  %-11s -> %-7d %s", op.Kind, width, strings.Join(parts, ", "))
+		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return text.String()
 }
 
-func printCounts(w io.Writer, m *Model) error {
-	s := runtime.ProgramStats(m.Program, m.Checkpoint)
+// attrText is what an operation's attributes add to its weights.
+func attrText(op runtime.Op) []string {
+	switch a := op.Attr.(type) {
+	case runtime.RoPEAttr:
+		pairs := "halves"
+		if a.Interleaved {
+			pairs = "neighbours"
+		}
+		text := fmt.Sprintf("%d pairs of %s", len(a.InvFreq), pairs)
+		if a.Scale != 1 {
+			text += fmt.Sprintf(", magnified by %.4g", a.Scale)
+		}
+		if a.NTK != nil {
+			text += fmt.Sprintf(", stretched from position %d", a.NTK.MaxPosition)
+		}
+		return []string{text}
+	case runtime.AttentionAttr:
+		if a.Window > 0 {
+			return []string{fmt.Sprintf("window %d", a.Window)}
+		}
+	case runtime.MoEAttr:
+		return []string{fmt.Sprintf("%d of %d experts", a.TopK, a.Experts)}
+	}
+	return nil
+}
+
+func printCounts(b *bytes.Buffer, m *Model, s runtime.Stats) {
+	kv := m.Program.KV.BytesPerToken(runtime.BF16)
+	fmt.Fprintf(b, "\nparameters       %d", s.Params)
+	if m.Config.MoE != nil {
+		fmt.Fprintf(b, ", of which a token uses %d", s.ActiveParams)
+	}
+	fmt.Fprintf(b, "\nweights          %s: %s\n", size(s.WeightBytes), formats(m))
+	fmt.Fprintf(b, "bytes per token  %s of weights for one sequence\n", size(s.BytesPerStep))
+	fmt.Fprintf(b, "FLOPs per token  %.4g, and %d for each position of context\n",
+		float64(s.FLOPs), s.FLOPsPerPos)
+	fmt.Fprintf(b, "KV per token     %d bytes in BF16, %d in F32\n", kv, 2*kv)
+}
+
+// formats lists the bytes in each format.
+func formats(m *Model) string {
+	bytesOf := map[runtime.DType]int64{}
+	for _, w := range m.Program.Weights {
+		for _, part := range w.Parts {
+			if t, ok := m.Checkpoint.Tensor(part); ok {
+				bytesOf[t.DType] += int64(len(t.Data))
+			}
+		}
+	}
+	var parts []string
+	for _, d := range slices.Sorted(maps.Keys(bytesOf)) {
+		parts = append(parts, fmt.Sprintf("%s %s", d, size(bytesOf[d])))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// printMemory tabulates weights and cache by context and number of sequences.
+func printMemory(b *bytes.Buffer, m *Model, s runtime.Stats) {
 	kv := int64(m.Program.KV.BytesPerToken(runtime.BF16))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\nparameters       %d (%d for a token)\n", s.Params, s.ActiveParams)
-	fmt.Fprintf(w, "weights          %s\n", mib(s.WeightBytes))
-	fmt.Fprintf(w, "bytes per token  %s of weights, one sequence\n", mib(s.BytesPerStep))
-	fmt.Fprintf(w, "FLOPs per token  %.3g, and %d for each position of context\n", float64(s.FLOPs),
-		s.FLOPsPerPos)
-	fmt.Fprintf(w, "KV per token     %d bytes in BF16, %d in F32\n\n", kv, 2*kv)
-	fmt.Fprint(t, "memory, BF16 cache\t1 sequence\t8\t32\t\n")
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "\nmemory, BF16 cache\t1 sequence\t8\t32\t64\t\n")
 	for n := 1024; ; n *= 4 {
 		n = min(n, m.Config.MaxContext)
 		fmt.Fprintf(t, "context %d\t", n)
-		for _, seqs := range []int64{1, 8, 32} {
-			fmt.Fprintf(t, "%s\t", mib(s.WeightBytes+seqs*int64(n)*kv))
+		for _, seqs := range []int64{1, 8, 32, 64} {
+			fmt.Fprintf(t, "%s\t", size(s.WeightBytes+seqs*int64(n)*kv))
 		}
 		fmt.Fprintln(t)
 		if n == m.Config.MaxContext {
-			return t.Flush()
+			_ = t.Flush() // into memory
+			return
 		}
 	}
 }
 
-func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+// size prints bytes in the unit that keeps the number short.
+func size(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", (n+1<<19)>>20)
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}

@@ -1,7 +1,6 @@
 package models
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -204,27 +203,6 @@ func TestDummyShapes(t *testing.T) {
 		}
 		if s := runtime.ProgramStats(p, tensorSet{}); s.Params != n {
 			t.Errorf("%s has %d parameters, want %d", name, s.Params, n)
-		}
-	}
-}
-
-func TestInspect(t *testing.T) {
-	m, err := Load("../testdata/stories260K/stories260K-f32.gguf", LoadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = m.Close() }()
-	var out bytes.Buffer
-	if err := Inspect(&out, m); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		"llama, 5 layers, hidden 64", "the same for 3 more layers", "parameters       260032",
-		"KV per token",
-		"context 512",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
 }
