@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Writes the golden files of this folder from the reference libraries.
 
-    python3 -m venv VENV && VENV/bin/pip install tokenizers==0.23.3 gguf==0.19.0 sentencepiece==0.2.3 protobuf
+    python3 -m venv VENV
+    VENV/bin/pip install tokenizers==0.23.3 gguf==0.19.0 sentencepiece==0.2.3 protobuf==7.36.2
     VENV/bin/python make_goldens.py VOCABS [FULL]
 
 VOCABS holds the ggml-vocab-*.gguf files of llama.cpp. Their tokenizer.json is rebuilt with the
 sections that the models were published with. Written here, for a cut vocabulary of each family:
 FAMILY.gguf.gz, FAMILY.json.gz and FAMILY.ids.gz (the ids of strings.gz); the digests of the whole
-vocabularies' ids of the same strings, real.json; and features.json.gz, variants of the cut
-tokenizers. With FULL, that folder gets the same for the whole vocabularies and 10,000 strings, for
-BASALT_TOKENIZER_GOLDENS.
+vocabularies' ids of the same strings, real.json; features.json.gz, variants of the cut tokenizers;
+and tables.json, digests of what the references know of every character. With FULL, that folder
+gets the same for the whole vocabularies and 10,000 strings, for BASALT_TOKENIZER_GOLDENS.
 """
 
 import gzip
@@ -27,6 +28,7 @@ from sentencepiece import sentencepiece_model_pb2 as sp_model
 
 import features
 import strings_of_seed as strings
+import tables
 
 HERE = pathlib.Path(__file__).parent
 FAMILIES = ["llama-bpe", "qwen2", "gpt-2", "deepseek-llm", "llama-spm"]
@@ -51,18 +53,18 @@ CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
 QWEN2 = CL100K.replace("{1,3}", "")
 DIGIT = {"type": "Digits", "individual_digits": True}
 DEEPSEEK_LETTERS = (
-    "\\s?[A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba\u01bc-\u01bf\u01c4-\u0293\u0295-\u02af"
-    "\u0370-\u0373\u0376\u0377\u037b-\u037d\u037f\u0386\u0388-\u038a\u038c\u038e-\u03a1\u03a3-\u03f5"
-    "\u03f7-\u0481\u048a-\u052f\u0531-\u0556\u10a0-\u10c5\u13a0-\u13f5\u13f8-\u13fd\u1c90-\u1cba"
-    "\u1cbd-\u1cbf\u1d00-\u1d2b\u1d6b-\u1d77\u1d79-\u1d9a\u1e00-\u1f15\u1f18-\u1f1d\u1f20-\u1f45"
-    "\u1f48-\u1f4d\u1f50-\u1f57\u1f59\u1f5b\u1f5d\u1f5f-\u1f7d\u1f80-\u1fb4\u1fb6-\u1fbc\u1fbe"
-    "\u1fc2-\u1fc4\u1fc6-\u1fcc\u1fd0-\u1fd3\u1fd6-\u1fdb\u1fe0-\u1fec\u1ff2-\u1ff4\u1ff6-\u1ffc"
-    "\u2102\u2107\u210a-\u2113\u2115\u2119-\u211d\u2124\u2126\u2128\u212a-\u212d\u212f-\u2134\u2139"
-    "\u213c-\u213f\u2145-\u2149\u214e\u2183\u2184\u2c00-\u2c7b\u2c7e-\u2ce4\u2ceb-\u2cee\u2cf2\u2cf3"
-    "\ua640-\ua66d\ua680-\ua69b\ua722-\ua76f\ua771-\ua787\ua78b-\ua78e\uab70-\uabbf\ufb00-\ufb06"
-    "\ufb13-\ufb17\uff21-\uff3a\uff41-\uff5a\U00010400-\U0001044f\U000104b0-\U000104d3"
-    "\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2\U000118a0-\U000118df"
-    "\U0001e900-\U0001e943]+")
+    "\\s?[A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba\u01bc-\u01bf\u01c4-\u0293\u0295-"
+    "\u02af\u0370-\u0373\u0376\u0377\u037b-\u037d\u037f\u0386\u0388-\u038a\u038c\u038e-\u03a1"
+    "\u03a3-\u03f5\u03f7-\u0481\u048a-\u052f\u0531-\u0556\u10a0-\u10c5\u13a0-\u13f5\u13f8-\u13fd"
+    "\u1c90-\u1cba\u1cbd-\u1cbf\u1d00-\u1d2b\u1d6b-\u1d77\u1d79-\u1d9a\u1e00-\u1f15\u1f18-\u1f1d"
+    "\u1f20-\u1f45\u1f48-\u1f4d\u1f50-\u1f57\u1f59\u1f5b\u1f5d\u1f5f-\u1f7d\u1f80-\u1fb4\u1fb6-"
+    "\u1fbc\u1fbe\u1fc2-\u1fc4\u1fc6-\u1fcc\u1fd0-\u1fd3\u1fd6-\u1fdb\u1fe0-\u1fec\u1ff2-\u1ff4"
+    "\u1ff6-\u1ffc\u2102\u2107\u210a-\u2113\u2115\u2119-\u211d\u2124\u2126\u2128\u212a-\u212d"
+    "\u212f-\u2134\u2139\u213c-\u213f\u2145-\u2149\u214e\u2183\u2184\u2c00-\u2c7b\u2c7e-\u2ce4"
+    "\u2ceb-\u2cee\u2cf2\u2cf3\ua640-\ua66d\ua680-\ua69b\ua722-\ua76f\ua771-\ua787\ua78b-\ua78e"
+    "\uab70-\uabbf\ufb00-\ufb06\ufb13-\ufb17\uff21-\uff3a\uff41-\uff5a\U00010400-\U0001044f"
+    "\U000104b0-\U000104d3\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2"
+    "\U000118a0-\U000118df\U0001e900-\U0001e943]+")
 HAN = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
 
 # Normalizer and pre_tokenizer as published.
@@ -335,6 +337,7 @@ def main():
             cut_byte_level(v, 1200)
         _, _, bases[family] = write_family(HERE, family, v, texts, True)
     (HERE / "real.json").write_text(json.dumps(real, indent=1) + "\n")
+    (HERE / "tables.json").write_text(json.dumps(tables.make(), indent=1) + "\n")
     short = [t[:70] for t in strings.texts(200, 3)] + features.MARKED
     write_gz(HERE / "features.json.gz", json.dumps(
         {"texts": short, "variants": features.make(bases, short, reference, delta)}))
