@@ -3,7 +3,8 @@
 // config.go is the neutral description of a decoder; hfconfig.go reads it from config.json,
 // ggufconfig.go from GGUF metadata, rope.go computes rotary frequencies for all published scalings.
 // families.go is the table of architectures; decoder.go records the one decoder that they share.
-// load.go opens a directory or file; ggufnames.go maps GGUF's tensor names to the canonical ones,
-// which are those of Hugging Face checkpoints. dummy.go makes weights up for benches; inspect.go
-// prints.
+// load.go opens a directory or file, loadhf.go reads what lies beside safetensors, generation.go
+// the defaults of sampling and the end-of-sequence ids. Tensors go by the names of Hugging Face
+// checkpoints: ggufnames.go translates GGUF's, fused.go those of experts saved as stacks. dummy.go
+// makes weights up for the named shapes of shapes.go; inspect.go prints.
 package models

@@ -137,7 +137,8 @@ func ggufMoE(r *ggufReader, family string) *MoE {
 	return m
 }
 
-// detect takes from the tensors what metadata does not say: the vocabulary, biases, a tied head.
+// detect takes from the tensors what metadata does not say: the vocabulary, biases, a tied head,
+// which layers of a mixture are dense.
 func (c *Config) detect(f *gguf.File) {
 	if t, ok := f.Tensor("token_embd.weight"); ok && len(t.Shape) == 2 {
 		c.Vocab = t.Shape[0]
@@ -151,6 +152,13 @@ func (c *Config) detect(f *gguf.File) {
 	c.Tied = !has("output.weight")
 	c.QKVBias, c.OutputBias = has("blk.0.attn_q.bias"), has("blk.0.attn_output.bias")
 	c.MLPBias = has("blk.0.ffn_gate.bias")
+	if c.MoE == nil {
+		return
+	}
+	c.MoE.Dense = make([]bool, min(c.Layers, maxLayers))
+	for l := range c.MoE.Dense {
+		c.MoE.Dense[l] = has(fmt.Sprintf("blk.%d.ffn_gate.weight", l))
+	}
 }
 
 // ggufRoPE reads the rotary settings. A factor without a type is linear scaling, as in ggml's own

@@ -51,7 +51,9 @@ type LoadOptions struct {
 }
 
 // Load opens a directory with safetensors and config.json, a .safetensors file beside its
-// config.json, or a GGUF file, and proves that the weights fit the configuration.
+// config.json, or a GGUF file, and proves that the weights fit the configuration. Weights stay in
+// the mapped files, which must not be truncated while the model is open: the kernel would end the
+// process.
 func Load(path string, o LoadOptions) (*Model, error) {
 	if o.Dummy != nil {
 		return loadDummy(path, *o.Dummy)
@@ -65,6 +67,9 @@ func Load(path string, o LoadOptions) (*Model, error) {
 	}
 	var m *Model
 	switch {
+	case info.IsDir() && onlyGGUF(path) != "":
+		return nil, fmt.Errorf("%s holds GGUF files: give one of them, such as %s", path,
+			onlyGGUF(path))
 	case info.IsDir() || strings.HasSuffix(path, ".safetensors"):
 		m, err = loadHF(path, info.IsDir())
 	default:
@@ -77,6 +82,18 @@ func Load(path string, o LoadOptions) (*Model, error) {
 		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", path, err), m.Close())
 	}
 	return m, nil
+}
+
+// onlyGGUF names the first GGUF file of a directory without config.json.
+func onlyGGUF(dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
+		return ""
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
+	if err != nil || len(files) == 0 {
+		return ""
+	}
+	return files[0]
 }
 
 // finish records the program and checks the weights against it.

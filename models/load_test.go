@@ -206,3 +206,32 @@ func TestDummyShapes(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsNoModel(t *testing.T) {
+	f := func(path, want string) {
+		t.Helper()
+		m, err := Load(path, LoadOptions{})
+		if err == nil {
+			_ = m.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
+	}
+	put := func(name string, content ...byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	f("/absent", "no such file")
+	f(t.TempDir(), "neither model.safetensors nor")
+	f(filepath.Dir(put("model.bin")), "pickle files can run code")
+	f(put("consolidated.00.pth"), "pickle files can run code")
+	f(put("model", append([]byte("PK\x03\x04"), make([]byte, 64)...)...), "pickle or zip")
+	f(put("model.gguf", make([]byte, 64)...), "does not begin with GGUF")
+	f(put("model.gguf"), "0 bytes, too few")
+	f("../testdata/stories260K", "holds GGUF files: give one of them, such as "+
+		"../testdata/stories260K/stories260K-f32.gguf")
+}

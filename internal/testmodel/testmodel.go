@@ -24,8 +24,8 @@ func New(family string, seed uint64, dtype runtime.DType) (*runtime.Program, run
 	return NewSize(family, "odd", seed, dtype)
 }
 
-// Sizes that NewSize knows: "odd" has widths that no vector divides, "narrow" heads of 8 numbers and
-// one key-value head, "wide" heads of 128, "many" as many key-value heads as query heads.
+// Sizes that NewSize knows: "odd" has widths that no vector divides, "narrow" heads of 8 numbers
+// and one key-value head, "wide" heads of 128, "many" as many key-value heads as query heads.
 func Sizes() []string { return []string{"odd", "narrow", "wide", "many"} }
 
 // NewSize is New for one of Sizes. Block formats get the next widths that are multiples of 256.

@@ -68,8 +68,8 @@ func header(r *reader) (numTensors, numMeta uint64, err error) {
 
 func notGGUF(magic string) error {
 	if strings.HasPrefix(magic, "PK") || strings.HasPrefix(magic, "\x80") {
-		return errors.New("it is a pickle or zip archive, which can run code when it is loaded and " +
-			"is never opened; take the model's GGUF or safetensors files")
+		return errors.New("it is a pickle or zip archive, which can run code when it is loaded " +
+			"and is never opened; take the model's GGUF or safetensors files")
 	}
 	return fmt.Errorf("it does not begin with GGUF but with %q", magic)
 }
