@@ -60,6 +60,7 @@ type Limits struct {
 	MaxInFlight int           // requests being answered at once, 2048
 	MaxBody     int           // bytes, 25,000,000: the contract of bedrock-runtime
 	MaxHeader   int           // bytes, 32 KiB: session tokens alone may have 8
+	MaxBuffered int           // bytes of all large bodies that are being read or answered, 1 GiB
 	ReadTime    time.Duration // to send a request, more for large bodies; 10 s
 	IdleTime    time.Duration // between requests of a connection, 75 s
 	StallTime   time.Duration // for a client to take what was written, 10 s
@@ -84,6 +85,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.MaxInFlight, 2048)
 	set(&l.MaxBody, 25_000_000)
 	set(&l.MaxHeader, 32<<10)
+	set(&l.MaxBuffered, 1<<30)
 	wait(&l.ReadTime, 10*time.Second)
 	wait(&l.IdleTime, 75*time.Second)
 	wait(&l.StallTime, 10*time.Second)

@@ -21,6 +21,12 @@ var (
 // errRequestTooLong ends a request that sends more bytes than any allowed one has.
 var errRequestTooLong = errors.New("the request has more bytes than allowed")
 
+// errBuffersFull ends a large request when too many others are being read.
+var errBuffersFull = errors.New("too many large requests")
+
+// smallRequest is what every connection may hold without being counted.
+const smallRequest = 256 << 10
+
 // minBodyRate extends the time to read a request by what has arrived: a large body on a slow line
 // is served, a trickle is not.
 const minBodyRate = 128 << 10 // bytes per second
@@ -41,7 +47,8 @@ type conn struct {
 	numRead  int64
 	answered bool // the next byte read begins another request
 	deadline time.Time
-	credit   int // bytes read that have not extended the deadline yet
+	credit   int   // bytes read that have not extended the deadline yet
+	charged  int64 // bytes counted in the listener's sum
 
 	linger    bool // a refused client may still be sending: let it read the answer
 	closeOnce sync.Once
@@ -59,8 +66,25 @@ func (c *conn) Read(p []byte) (int, error) {
 	if c.numRead += int64(n); c.numRead > c.maxBytes {
 		return 0, errRequestTooLong
 	}
+	if c.numRead > smallRequest && !c.charge(int64(n)) {
+		return 0, errBuffersFull
+	}
 	c.extend(n)
 	return n, err
+}
+
+// charge counts n more bytes of a large request; false when there is no room for them.
+func (c *conn) charge(n int64) bool {
+	c.charged += n
+	return c.ln.buffered.Add(n) <= c.ln.maxBuffered
+}
+
+// discharge forgets the bytes of a request that is answered.
+func (c *conn) discharge() {
+	if c.charged > 0 {
+		c.ln.buffered.Add(-c.charged)
+		c.charged = 0
+	}
 }
 
 func (c *conn) extend(n int) {
@@ -83,6 +107,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
 	c.answered = true
+	c.discharge()
 	return c.Conn.Write(p)
 }
 
@@ -119,6 +144,7 @@ func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closeOnce.Do(func() {
 		c.ln.forget(c)
+		c.discharge()
 		if c.linger {
 			c.drain()
 		}

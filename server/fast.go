@@ -55,6 +55,7 @@ func (s *Server) newFast() *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                      s.handleFast,
 		ErrorHandler:                 s.handleFastError,
+		HeaderReceived:               s.limitBody,
 		Logger:                       fastLogger{s.log},
 		Concurrency:                  s.limits.MaxConns + 1,
 		ReadBufferSize:               s.limits.MaxHeader,
@@ -132,6 +133,8 @@ func (s *Server) writeFast(ctx *fasthttp.RequestCtx, r *request, p *reply) {
 		ctx.SetConnectionClose()
 	}
 	if p.stream != nil {
+		// Everything was copied out of it, and a stream may last long.
+		ctx.Request.ResetBody()
 		ctx.Response.SetBodyStream(&fastBody{s: s, r: r, write: p.stream}, -1)
 		return
 	}
@@ -206,11 +209,45 @@ func (w *stallWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// strangersBody is how much an unknown client may send before it is refused.
+const strangersBody = 64 << 10
+
+// limitBody is called between header and body: only who has a key may send a large one.
+func (s *Server) limitBody(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if s.cfg.Auth == AuthNone || s.known(h) {
+		return fasthttp.RequestConfig{}
+	}
+	return fasthttp.RequestConfig{MaxRequestBodySize: strangersBody}
+}
+
+func (s *Server) known(h *fasthttp.RequestHeader) bool {
+	_, err := s.authenticate(credentials(h))
+	return err == nil
+}
+
+// credentials are the parts of a request that authenticate reads.
+func credentials(h *fasthttp.RequestHeader) *request {
+	return &request{authorization: string(h.Peek("Authorization")),
+		apiKey: string(h.Peek("X-Api-Key"))}
+}
+
+// deniedBody is the error of a body that was too large only because its sender is not known.
+func (s *Server) deniedBody(h *fasthttp.RequestHeader, told *api.Error) *api.Error {
+	if told.Code != api.TooLarge || s.cfg.Auth == AuthNone {
+		return nil
+	}
+	_, err := s.authenticate(credentials(h))
+	return err
+}
+
 // handleFastError answers requests that could not be read.
 func (s *Server) handleFastError(ctx *fasthttp.RequestCtx, err error) {
 	c := connOf(ctx.Conn())
 	target := string(ctx.Request.Header.RequestURI())
 	told := readError(err, s.limits)
+	if denied := s.deniedBody(&ctx.Request.Header, told); denied != nil {
+		told = denied
+	}
 	if c != nil {
 		c.linger = told.Code != api.RequestTimeout
 		if t := c.target(); t != "" {
@@ -242,6 +279,9 @@ func readError(err error, l Limits) *api.Error {
 			l.MaxHeader)
 	case errors.Is(err, fasthttp.ErrBodyTooLarge), errors.Is(err, errRequestTooLong):
 		return api.Errorf(api.TooLarge, "the request body is larger than %d bytes", l.MaxBody)
+	case errors.Is(err, errBuffersFull):
+		return &api.Error{Code: api.Unavailable, Retry: time.Second,
+			Message: "too many large requests are being read; try again later"}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return api.Errorf(api.RequestTimeout, "the request did not arrive in time")
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,8 +12,11 @@ import (
 type listener struct {
 	net.Listener
 	maxConns int
-	maxBytes int64
+	maxBytes int64 // of one request
 	watch    *watcher
+
+	buffered    atomic.Int64 // bytes of large requests
+	maxBuffered int64
 
 	mu     sync.Mutex
 	conns  map[uint64]*conn
@@ -25,7 +29,8 @@ func newListener(ln net.Listener, l Limits) (*listener, error) {
 		return nil, err
 	}
 	out := &listener{Listener: ln, maxConns: l.MaxConns, conns: make(map[uint64]*conn), watch: w,
-		maxBytes: int64(l.MaxBody) + int64(l.MaxHeader) + requestSlack}
+		maxBytes:    int64(l.MaxBody) + int64(l.MaxHeader) + requestSlack,
+		maxBuffered: int64(l.MaxBuffered)}
 	go w.run(out.leave)
 	return out, nil
 }

@@ -272,6 +272,58 @@ func TestKeysAndTenants(t *testing.T) {
 	try(401, "x-api-key", "bslt_secret")
 }
 
+func TestStrangersMayNotSendLargeBodies(t *testing.T) {
+	keys, err := ReadKeys(strings.NewReader("a b sha256:" + strings.Repeat("ab", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, setup{cfg: Config{Auth: AuthKeys, Keys: keys}})
+	huge := strings.Repeat("x", 1<<20)
+	a := f.post(conversePath, huge, "Authorization", "Bearer x")
+	if _, name := awsError(t, a); a.status != 403 || name != "AccessDeniedException" {
+		t.Errorf("%d %s", a.status, name)
+	}
+	if a := f.post(chatPath, huge); a.status != 401 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestLargeBodiesShareABound(t *testing.T) {
+	f := start(t, setup{cfg: Config{Limits: Limits{MaxBuffered: 1 << 20}}})
+	large := strings.Replace(chatHi, "Hi", "Hi"+strings.Repeat(" ", 900<<10), 1)
+	for range 5 { // what was answered is not counted any more
+		if a := f.post(chatPath, large); a.status >= 500 {
+			t.Fatalf("%d %.200s", a.status, a.body)
+		}
+	}
+	c, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const head = "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
+	if _, err := io.WriteString(c, head+large); err != nil {
+		t.Fatal(err)
+	}
+	for f.srv.listeners[0].buffered.Load() < 600<<10 {
+		time.Sleep(time.Millisecond)
+	}
+	if a := f.post(conversePath, large); a.status != 503 || a.header.Get("Retry-After") == "" {
+		t.Errorf("%d %.200s", a.status, a.body)
+	}
+	if a := f.post(chatPath, chatHi); a.status != 200 {
+		t.Errorf("a small request: %d", a.status)
+	}
+	c.Close()
+	deadline := time.Now().Add(5 * time.Second)
+	for f.srv.listeners[0].buffered.Load() != 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are still counted", f.srv.listeners[0].buffered.Load())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func TestBrokenKeyFilesAreRefused(t *testing.T) {
 	f := func(file, reason string) {
 		t.Helper()

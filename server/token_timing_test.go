@@ -1,7 +1,11 @@
 package server
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,5 +92,53 @@ func BenchmarkStreamedToken(b *testing.B) {
 				s.step(b)
 			}
 		})
+	}
+}
+
+// BenchmarkServedStreams is the whole way, scheduler and sockets included, on a device that takes
+// no time: 64 clients read streams of 512 tokens.
+func BenchmarkServedStreams(b *testing.B) {
+	const numClients, numTokens = 64, 512
+	f := start(b, setup{noEOS: true})
+	body := completionBody("once", 1, numTokens, `,"stream":true`)
+	request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
+		textPath, len(body), body)
+	clients := make([]net.Conn, numClients)
+	for i := range clients {
+		c, err := net.Dial("tcp", f.addr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		clients[i] = c
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var wg sync.WaitGroup
+		for _, c := range clients {
+			wg.Go(func() { drink(b, c, request) })
+		}
+		wg.Wait()
+	}
+	tokens := float64(b.N * numClients * numTokens)
+	b.ReportMetric(tokens/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// drink sends a request and reads its stream to the end.
+func drink(b *testing.B, c net.Conn, request string) {
+	if _, err := io.WriteString(c, request); err != nil {
+		b.Error(err)
+		return
+	}
+	buf := make([]byte, 64<<10)
+	tail := []byte{}
+	for !bytes.HasSuffix(tail, []byte("0\r\n\r\n")) {
+		n, err := c.Read(buf)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		tail = append(tail, buf[max(0, n-8):n]...)
+		tail = tail[max(0, len(tail)-8):]
 	}
 }
