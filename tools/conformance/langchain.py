@@ -1,13 +1,17 @@
 """langchain-aws: ChatBedrockConverse, ChatBedrock and BedrockLLM."""
 
+import logging
+
 import boto3
 from botocore.exceptions import ClientError
 from langchain_aws import BedrockLLM, ChatBedrock, ChatBedrockConverse
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage, SystemMessage
 
 from suite import CHAT, ENDPOINT, SHARED, STORY, Suite, cut_at, equal, includes, true
 
 suite = Suite("langchain-aws")
+logging.getLogger("langchain_aws").setLevel(logging.CRITICAL)  # it logs every exception it raises
 MESSAGES = [SystemMessage(SHARED["system"]), HumanMessage(SHARED["user"])]
 PLACE = {"region_name": "us-east-1", "endpoint_url": ENDPOINT, "aws_access_key_id": "dummy",
          "aws_secret_access_key": "dummy"}
@@ -92,10 +96,11 @@ def _():
     suite.fact("ChatBedrock stream", "chat usage", usage(a))
 
 
-def llama(model=STORY, **fields):
+def llama(streaming=False, **fields):
     settings = {"temperature": 0, "max_gen_len": SHARED["story_tokens"]}
     settings.update(fields)
-    return BedrockLLM(model=model, provider="meta", model_kwargs=settings, **PLACE)
+    return BedrockLLM(model=STORY, provider="meta", model_kwargs=settings, streaming=streaming,
+                      **PLACE)
 
 
 @suite.case("BedrockLLM.invoke", "Llama body on " + STORY)
@@ -103,11 +108,24 @@ def _():
     suite.fact("BedrockLLM", "story text", llama().invoke(SHARED["story_prompt"]))
 
 
-@suite.case("BedrockLLM.generate", "usage from the headers")
+class Ended(BaseCallbackHandler):
+    """Keeps what the model hands to its callbacks at the end: the place of an LLM's usage."""
+
+    def __init__(self):
+        self.outputs = []
+
+    def on_llm_end(self, response, **kw):
+        self.outputs.append(response.llm_output)
+
+
+@suite.case("BedrockLLM.invoke and stream", "usage from the headers and from the metrics")
 def _():
-    a = llama().generate([SHARED["story_prompt"]])
-    u = a.llm_output["usage"]
-    suite.fact("BedrockLLM", "story usage", [u["prompt_tokens"], u["completion_tokens"]])
+    for streaming in (False, True):
+        ended = Ended()
+        llama(streaming=streaming).invoke(SHARED["story_prompt"], config={"callbacks": [ended]})
+        u = next(o["usage"] for o in ended.outputs if o)
+        suite.fact(f"BedrockLLM, streaming {streaming}", "story usage",
+                   [u["prompt_tokens"], u["completion_tokens"]])
 
 
 @suite.case("BedrockLLM.stream", "Llama body on " + STORY)

@@ -1,6 +1,6 @@
 """Drive the real binary with the published clients, each with only its endpoint changed.
 
-    python3 tools/conformance/run.py [--binary ./basalt] [--endpoint URL] [SUITE...]
+    python3 tools/conformance/run.py [--binary ./basalt] [--json FILE] [SUITE...]
 
 Prints a table client x operation x case x result and exits with 1 when any case fails. What it
 needs beside Python and Node is installed, at pinned versions, into .cache/conformance.
@@ -10,44 +10,83 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
+
+import golden
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(ROOT, ".cache", "conformance")
 MODELS = ["testdata/llama3-chat", "testdata/stories260K/stories260K-f32.gguf"]
-SUITES = ["boto3_answers.py", "boto3_errors.py", "openai_python.py", "langchain.py",
-          "aws_sdk.mjs", "openai.mjs", "ai_sdk.mjs"]
+# Suites by the flags of the server that they drive.
+GROUPS = [
+    ([], ["boto3_answers.py", "boto3_errors.py", "boto3_limits.py", "openai_python.py",
+          "openai_errors.py", "langchain.py", "aws_cli.py", "aws_sdk.mjs", "openai.mjs",
+          "ai_sdk.mjs"]),
+    (["--max-seqs", "1", "--max-queue", "1"], ["overload.py"]),
+    ([], ["drain.py"]),
+]
 SUITE_SECONDS = 600
+MUST_BE_ZERO = (
+    "basalt_failed_steps_total", "basalt_panics_total", "basalt_requests_in_flight",
+    "vllm:kv_cache_usage_perc", "vllm:num_requests_running", "vllm:num_requests_waiting",
+)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--binary", default=os.path.join(ROOT, "basalt"))
-    p.add_argument("--endpoint", help="drive this server instead of starting one")
     p.add_argument("--json", help="also write all results to this file")
-    p.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE")
+    p.add_argument("suites", nargs="*", metavar="SUITE", help="such as boto3_answers.py; all")
     args = p.parse_args()
     install()
-    server = None if args.endpoint else Server(args.binary)
-    try:
-        endpoint = args.endpoint or server.endpoint
-        lines = [line for s in args.suites for line in run_suite(s, endpoint)]
-    finally:
-        status = server.stop() if server else 0
+    lines = []
+    for flags, suites in GROUPS:
+        suites = [s for s in suites if s in args.suites or not args.suites]
+        if suites:
+            lines += run_group(args.binary, flags, suites)
     results = [line for line in lines if "case" in line] + agreement(lines)
-    if status != 0:
-        results.append(row("the server", "SIGTERM", "ends with status 0", False, f"it was {status}"))
     if args.json:
         with open(args.json, "w") as f:
             json.dump({"results": results, "facts": [x for x in lines if "fact" in x]}, f, indent=1)
     sys.exit(report(results))
 
 
+def run_group(binary, flags, suites):
+    server = Server(binary, flags)
+    lines = []
+    try:
+        for s in suites:
+            lines += run_suite(s, server)
+        if server.process.poll() is None and suites != ["drain.py"]:
+            lines.append(server.left_over())
+    finally:
+        status = server.stop()
+    name = " ".join(["basalt serve", *flags])
+    lines.append(row(name, "SIGTERM", "ends with status 0", status == 0, f"it was {status}"))
+    return lines
+
+
+def check_tools():
+    if sys.version_info < (3, 11):
+        sys.exit("Python %d.%d is too old: the clients need 3.11 or newer" % sys.version_info[:2])
+    for tool in ("node", "npm"):
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is missing: install Node.js 20 or newer (https://nodejs.org, or your "
+                     "system's packages nodejs and npm)")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout.lstrip("v").split(".")[0]) < 20:
+        sys.exit(f"Node.js {version.stdout.strip()} is too old: the clients need 20 or newer")
+
+
 def install():
     """Make the virtual environment and node_modules anew when their pinned lists have changed."""
+    check_tools()
     os.makedirs(CACHE, exist_ok=True)
     venv = os.path.join(CACHE, "venv")
     pinned = os.path.join(HERE, "requirements.txt")
@@ -79,10 +118,10 @@ def fresh(mark, inputs, commands):
 class Server:
     """The real binary on a free loopback port; its stderr goes to .cache/conformance/server.log."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, flags):
         self.log = open(os.path.join(CACHE, "server.log"), "w")
         self.process = subprocess.Popen(
-            [binary, "serve", *MODELS, "--listen", "127.0.0.1:0"], cwd=ROOT,
+            [binary, "serve", *MODELS, "--listen", "127.0.0.1:0", *flags], cwd=ROOT,
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.endpoint = ""
         for line in self.process.stdout:
@@ -95,6 +134,20 @@ class Server:
         # Else a server that prints more would wait for a reader.
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
+    def left_over(self):
+        """A row on what the server still holds once every client has gone, and on its faults."""
+        held = {}
+        for _ in range(50):
+            with urllib.request.urlopen(self.endpoint + "/metrics", timeout=10) as r:
+                samples = [line.rsplit(" ", 1) for line in r.read().decode().splitlines()
+                           if not line.startswith("#")]
+            held = {k: v for k, v in samples if k.startswith(MUST_BE_ZERO) and float(v) != 0}
+            if not held:
+                break
+            time.sleep(0.1)
+        return row("basalt serve", "/metrics", "nothing is running, held or failed at the end",
+                   bool(samples) and not held, str(held))
+
     def stop(self):
         self.process.terminate()
         try:
@@ -106,17 +159,17 @@ class Server:
             self.log.close()
 
 
-def run_suite(name, endpoint):
+def run_suite(name, server):
     path = os.path.join(HERE, name)
     environment = {k: v for k, v in os.environ.items()
                    if not k.startswith(("AWS_", "OPENAI_", "ANTHROPIC_", "LANG", "NODE_"))}
-    environment.update(BASALT_ENDPOINT=endpoint, AWS_EC2_METADATA_DISABLED="true",
-                       LANGSMITH_TRACING="false", PYTHONDONTWRITEBYTECODE="1")
+    environment.update(BASALT_ENDPOINT=server.endpoint, BASALT_PID=str(server.process.pid), 
+                       AWS_EC2_METADATA_DISABLED="true", LANGSMITH_TRACING="false", PYTHONDONTWRITEBYTECODE="1")
     if name.endswith(".py"):
         command = [os.path.join(CACHE, "venv", "bin", "python"), path]
     else:
         # Node finds packages beside the script alone.
-        command = ["node", copy_beside_packages(name)]
+        command = ["node", "--no-warnings", copy_beside_packages(name)]
     try:
         p = subprocess.run(command, env=environment, cwd=CACHE, stdout=subprocess.PIPE, text=True,
                            timeout=SUITE_SECONDS)
@@ -161,15 +214,23 @@ def agreement(lines):
 
 
 def reference(facts):
-    """Greedy text against the published engine's, for the model whose every margin is wide."""
-    if "story text" not in facts:
-        return []
+    """The clients' greedy texts against the reference implementations' of testdata."""
+    rows = []
     with open(os.path.join(ROOT, "testdata", "stories260K", "greedy.json")) as f:
         want = json.load(f)[0]["text"]
-    got = facts["story text"][0]["value"]
-    ok = len(got) > 50 and want.startswith(got)
-    return [row("all clients", "reference", "story text is the published engine's", ok,
-                f"{got!r}, want a beginning of {want!r}")]
+    if "story text" in facts:
+        got = facts["story text"][0]["value"]
+        ok = len(got) > 50 and want.startswith(got)
+        rows.append(row("all clients", "reference", "story text is the published engine's", ok,
+                        f"{got!r}, want a beginning of {want!r}"))
+    if "chat text" in facts:
+        got = facts["chat text"][0]["value"]
+        folder = os.path.join(ROOT, "testdata", "llama3-chat")
+        with open(os.path.join(HERE, "shared.json")) as f:
+            num_tokens = json.load(f)["chat_tokens"]
+        ok, seen = golden.compare(folder, "chat", num_tokens, got)
+        rows.append(row("all clients", "reference", "chat text is transformers'", ok, seen))
+    return rows
 
 
 def report(results):
