@@ -7,11 +7,9 @@ import (
 
 // builder collects a tokenizer's parts, whichever file they come from.
 type builder struct {
-	t     tables
-	added []addedToken
-	// byteLevel: a step writes words in the byte alphabet. charAlphabet: the model must read them
-	// so, since some byte has no token.
-	byteLevel bool
+	t         tables
+	added     []addedToken
+	byteLevel bool // a step writes words in the byte alphabet
 }
 
 // setVocab must come first.
@@ -149,8 +147,9 @@ func fallbackByte(piece string) (byte, bool) {
 	return byte(hi<<4 | lo), hi >= 0 && lo >= 0
 }
 
-// tokenText returns the text that a token stands for where the tokenizer is byte-level: added
-// tokens stand for themselves, as does what is not in the alphabet.
+// byteLevelText appends what a token of a byte-level vocabulary stands for. Added tokens stand for
+// themselves, as does what is not in the alphabet. (The reference takes added tokens for bytes too,
+// so DeepSeek's added token "ö", which it finds in text, comes back from it as a broken byte.)
 func (b *builder) byteLevelText(dst []byte, id int32) []byte {
 	v := &b.t.vocab
 	if v.flags[id]&flagAdded == 0 {

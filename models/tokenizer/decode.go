@@ -17,7 +17,9 @@ type decoding struct {
 	// dropped is what the first token loses wherever it has it: the reference's Metaspace.
 	dropped string
 	// perByte: every byte that is not UTF-8 becomes a U+FFFD, as in sentencepiece; otherwise every
-	// maximal part of a character does (Unicode 16, section 3.9), as in byte-level decoders.
+	// maximal part of a character does (Unicode 16, section 3.9), as in byte-level decoders. (The
+	// ByteFallback of tokenizer.json would replace a whole run of byte tokens, good characters too,
+	// for one bad byte at its end; a stream has shown them by then.)
 	perByte bool
 }
 

@@ -65,7 +65,8 @@ func TestFromGGUF(t *testing.T) {
 	f(tinyGGUF(same), "a<tool>", none, "a <tool>") // user-defined tokens are no control tokens
 	f(tinyGGUF(func(v *GGUFVocab) { v.Types[256] = typeControl }), "ab", none, "a b")
 	f(tinyGGUF(func(v *GGUFVocab) { v.Types[256] = typeControl }), "ab", parse, "ab")
-	f(tinyGGUF(func(v *GGUFVocab) { v.Types[256], v.Pre = typeControl, "tekken" }), "ab", none, "a b")
+	f(tinyGGUF(func(v *GGUFVocab) { v.Types[256], v.Pre = typeControl, "tekken" }),
+		"ab", none, "a b")
 	f(tinyGGUF(same), "[PAD259]", parse, "[ P A D 2 5 9 ]")
 	f(tinyGGUF(func(v *GGUFVocab) { v.Types = nil }), "a<end>", parse, "a <end>")
 

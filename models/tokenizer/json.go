@@ -240,12 +240,14 @@ func (f *jsonFile) model(b *builder) error {
 	var typ, unk, prefix, suffix *string
 	var dropout *float64
 	m := &b.t.model
-	fields := map[string]any{"type": &typ, "unk_token": &unk, "continuing_subword_prefix": &prefix,
-		"end_of_word_suffix": &suffix, "dropout": &dropout, "fuse_unk": &m.fuseUnk,
-		"byte_fallback": &m.byteFallback, "ignore_merges": &m.ignoreMerges}
-	for name, v := range fields {
-		if err := unmarshal(f.sections["model."+name], v); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	for _, field := range []struct {
+		name string
+		v    any
+	}{{"type", &typ}, {"unk_token", &unk}, {"continuing_subword_prefix", &prefix},
+		{"end_of_word_suffix", &suffix}, {"dropout", &dropout}, {"fuse_unk", &m.fuseUnk},
+		{"byte_fallback", &m.byteFallback}, {"ignore_merges", &m.ignoreMerges}} {
+		if err := unmarshal(f.sections["model."+field.name], field.v); err != nil {
+			return fmt.Errorf("%s: %w", field.name, err)
 		}
 	}
 	switch {

@@ -114,12 +114,12 @@ func (t *Tokenizer) templates(list []json.RawMessage, depth int) (*around, error
 // clsSep reads ["[CLS]", 101] and ["[SEP]", 102].
 func (t *Tokenizer) clsSep(cls, sep [2]any) (*around, error) {
 	a := &around{}
-	for behind, token := range map[bool][2]any{false: cls, true: sep} {
+	for i, token := range [][2]any{cls, sep} {
 		id, ok := token[1].(float64)
 		if !ok || id < 0 || id >= maxVocab || id != float64(int32(id)) {
 			return nil, fmt.Errorf("cls and sep must be [token, id], have %v", token)
 		}
-		if err := t.addAround(a, behind, []int32{int32(id)}); err != nil {
+		if err := t.addAround(a, i == 1, []int32{int32(id)}); err != nil {
 			return nil, err
 		}
 	}
