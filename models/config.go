@@ -49,11 +49,16 @@ func (c *Config) check() error {
 		name         string
 		value, limit int
 	}{
-		{"vocabulary", c.Vocab, maxVocab}, {"hidden size", c.Hidden, maxWidth},
-		{"feed-forward size", c.FFN, maxWidth}, {"number of layers", c.Layers, maxLayers},
+		{"vocabulary", c.Vocab, maxVocab},
+		{"hidden size", c.Hidden, maxWidth},
+		{"feed-forward size", c.FFN, maxWidth},
+		{"number of layers", c.Layers, maxLayers},
 		{"number of query heads", c.Heads.Query, maxWidth},
-		{"number of key-value heads", c.Heads.KV, maxWidth}, {"head dimension", c.Heads.Dim,
-			maxWidth},
+		{"number of key-value heads", c.Heads.KV, maxWidth},
+		{
+			"head dimension", c.Heads.Dim,
+			maxWidth,
+		},
 		{"context", c.MaxContext, maxContext},
 	} {
 		if f.value < 1 || f.value > f.limit {

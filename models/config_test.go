@@ -108,10 +108,14 @@ func TestContradictingConfigs(t *testing.T) {
 	f("Llama", keys{"num_attention_heads": 6, "num_key_value_heads": 6}, "no multiple of 6 heads")
 	f("Mistral", keys{"sliding_window": -1}, "sliding_window is -1")
 	f("Mistral", keys{"sliding_window": 1 << 40}, "sliding_window is")
-	f("Qwen3", keys{"sliding_window": 9, "use_sliding_window": true,
-		"layer_types": []string{"full_attention"}}, "1 entries for 4 layers")
-	f("Qwen3", keys{"sliding_window": 9, "use_sliding_window": true,
-		"layer_types": []string{"x", "x", "x", "x"}}, `layer_types[0] is "x"`)
+	f("Qwen3", keys{
+		"sliding_window": 9, "use_sliding_window": true,
+		"layer_types": []string{"full_attention"},
+	}, "1 entries for 4 layers")
+	f("Qwen3", keys{
+		"sliding_window": 9, "use_sliding_window": true,
+		"layer_types": []string{"x", "x", "x", "x"},
+	}, `layer_types[0] is "x"`)
 	f("Qwen3Moe", keys{"num_experts_per_tok": 5}, "keeps 5 of 4 experts")
 	f("Qwen3Moe", keys{"num_experts": 0}, "keeps 2 of 0 experts")
 	f("Qwen3Moe", keys{"num_experts": 1 << 12, "num_hidden_layers": 1 << 12},

@@ -67,8 +67,10 @@ func (d *decoder) feedForward(l int, n runtime.Reg) runtime.Reg {
 	if m := d.c.MoE; m != nil && (m.Dense == nil || !m.Dense[l]) {
 		return d.mixture(l, n, m)
 	}
-	gateUp := d.project(l, n, "mlp.", d.c.MLPBias, proj{"gate_proj", d.c.FFN}, proj{"up_proj",
-		d.c.FFN})
+	gateUp := d.project(l, n, "mlp.", d.c.MLPBias, proj{"gate_proj", d.c.FFN}, proj{
+		"up_proj",
+		d.c.FFN,
+	})
 	return d.project(l, d.SwiGLU(gateUp), "mlp.", d.c.MLPBias, proj{"down_proj", d.c.Hidden})
 }
 

@@ -26,7 +26,8 @@ func TestFormatsAgree(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", converted, got, want)
 		}
-		if a.BOSToken != b.BOSToken || a.EOSToken != b.EOSToken || a.ChatTemplate != b.ChatTemplate {
+		if a.BOSToken != b.BOSToken || a.EOSToken != b.EOSToken ||
+			a.ChatTemplate != b.ChatTemplate {
 			t.Errorf("%s: tokens %q and %q, want %q and %q; or the templates differ", converted,
 				b.BOSToken, b.EOSToken, a.BOSToken, a.EOSToken)
 		}

@@ -105,8 +105,10 @@ func addedToken(tokenizerJSON []byte, content string) int32 {
 // here, though a GGUF file names only one of them as its end of sequence: Llama 3's end of turn, of
 // a message that calls a tool, and of text; ChatML's end of message, which Qwen and many tuned
 // models use; the end of text of GPT-2's line, which Qwen's base models end with.
-var endOfTurn = []string{"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|im_end|>",
-	"<|endoftext|>"}
+var endOfTurn = []string{
+	"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|im_end|>",
+	"<|endoftext|>",
+}
 
 // ggufGeneration collects the end-of-sequence set of a GGUF file: its eos and eot ids, and tokens
 // that are known to end an answer and are marked as control tokens.

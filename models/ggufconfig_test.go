@@ -120,8 +120,10 @@ func TestGGUFRotaryKeys(t *testing.T) {
 	f(keys{"llama.rope.scale_linear": 4.0}, linear)
 	yarn := func(meta, config keys) {
 		t.Helper()
-		m := keys{"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 8.0,
-			"llama.rope.scaling.original_context_length": 2048}
+		m := keys{
+			"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 8.0,
+			"llama.rope.scaling.original_context_length": 2048,
+		}
 		c := keys{"rope_type": "yarn", "factor": 8, "original_max_position_embeddings": 2048}
 		maps.Copy(m, meta)
 		maps.Copy(c, config)
@@ -184,8 +186,10 @@ func TestBadGGUFMetadata(t *testing.T) {
 	f("llama.expert_count", 4, "expert_used_count")
 	f("tokenizer.ggml.tokens", slices.Repeat([]string{"x"}, 33),
 		"tokenizer has 33 tokens, the embedding table 32 rows")
-	_, err := ggufConfigOf(t, llamaMeta(map[string]any{"llama.rope.scaling.type": "yarn",
-		"llama.rope.scaling.factor": 2.0, "llama.rope.scaling.yarn_ext_factor": 0.5}))
+	_, err := ggufConfigOf(t, llamaMeta(map[string]any{
+		"llama.rope.scaling.type":   "yarn",
+		"llama.rope.scaling.factor": 2.0, "llama.rope.scaling.yarn_ext_factor": 0.5,
+	}))
 	if err == nil || !strings.Contains(err.Error(), "extrapolation factor 0.5") {
 		t.Error(err)
 	}

@@ -152,20 +152,19 @@ func formats(m *Model) string {
 // printMemory tabulates weights and cache by context and number of sequences.
 func printMemory(b *bytes.Buffer, m *Model, s runtime.Stats) {
 	kv := int64(m.Program.KV.BytesPerToken(runtime.BF16))
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "\nmemory, BF16 cache\t1 sequence\t8\t32\t64\t\n")
-	for n := 1024; ; n *= 4 {
-		n = min(n, m.Config.MaxContext)
-		fmt.Fprintf(t, "context %d\t", n)
+	var rows strings.Builder
+	rows.WriteString("\nmemory, BF16 cache\t1 sequence\t8\t32\t64\t\n")
+	for n := 0; n < m.Config.MaxContext; {
+		n = min(max(1024, 4*n), m.Config.MaxContext)
+		fmt.Fprintf(&rows, "context %d\t", n)
 		for _, seqs := range []int64{1, 8, 32, 64} {
-			fmt.Fprintf(t, "%s\t", size(s.WeightBytes+seqs*int64(n)*kv))
+			rows.WriteString(size(s.WeightBytes+seqs*int64(n)*kv) + "\t")
 		}
-		fmt.Fprintln(t)
-		if n == m.Config.MaxContext {
-			_ = t.Flush() // into memory
-			return
-		}
+		rows.WriteString("\n")
 	}
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = io.WriteString(t, rows.String()) // into memory
+	_ = t.Flush()
 }
 
 // size prints bytes in the unit that keeps the number short.

@@ -111,8 +111,10 @@ func TestTruncatedFilesAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, keep := range []int{0, 1, 7, 8, 9, 100, len(data) / 3, len(data) / 2,
-			len(data) - 1} {
+		for _, keep := range []int{
+			0, 1, 7, 8, 9, 100, len(data) / 3, len(data) / 2,
+			len(data) - 1,
+		} {
 			dir := variant(t, "../testdata/llama2", nil)
 			cut := filepath.Join(dir, name)
 			if err := os.WriteFile(cut, data[:keep], 0o600); err != nil {

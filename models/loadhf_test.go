@@ -67,10 +67,14 @@ func fuse(m *Model, block string) tensorSet {
 			down = append(down, part(fam.downst)...)
 		}
 		n, k := c.MoE.FFN, c.Hidden
-		set[name(l, "mlp.experts.gate_up_proj")] = runtime.Tensor{DType: runtime.BF16,
-			Shape: []int{c.MoE.Experts, 2 * n, k}, Data: gateUp}
-		set[name(l, "mlp.experts.down_proj")] = runtime.Tensor{DType: runtime.BF16,
-			Shape: []int{c.MoE.Experts, k, n}, Data: down}
+		set[name(l, "mlp.experts.gate_up_proj")] = runtime.Tensor{
+			DType: runtime.BF16,
+			Shape: []int{c.MoE.Experts, 2 * n, k}, Data: gateUp,
+		}
+		set[name(l, "mlp.experts.down_proj")] = runtime.Tensor{
+			DType: runtime.BF16,
+			Shape: []int{c.MoE.Experts, k, n}, Data: down,
+		}
 	}
 	return set
 }
@@ -160,8 +164,10 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
 	}
-	for _, name := range []string{"config.json", "generation_config.json",
-		"tokenizer_config.json"} {
+	for _, name := range []string{
+		"config.json", "generation_config.json",
+		"tokenizer_config.json",
+	} {
 		f(name, nil, name)
 		f(name, []byte(`{"x":`), name)
 		f(name, []byte("[]"), name)

@@ -26,8 +26,8 @@ type ropeScaling struct {
 	Magnify         float64   // multiplies Scale last, from GGUF's attn_factor
 }
 
-// attr computes the frequencies as Hugging Face's modeling_rope_utils does for the type: default,
-// linear, dynamic (NTK), llama3, yarn (arXiv:2309.00071).
+// attr computes the frequencies as Hugging Face transformers does for the type: default, linear,
+// dynamic (NTK), llama3, yarn (arXiv:2309.00071).
 func (s *ropeScaling) attr(h runtime.Heads, maxContext int) (runtime.RoPEAttr, error) {
 	a := runtime.RoPEAttr{Heads: h, Scale: 1}
 	dim := int(float64(h.Dim) * s.Partial)

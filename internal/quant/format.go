@@ -34,8 +34,9 @@ func (f Format) layout() layout {
 		return layout{"Q5_K", 256, 176, decodeQ5_K}
 	case Q6_K:
 		return layout{"Q6_K", 256, 210, decodeQ6_K}
+	default:
+		panic(fmt.Sprintf("BUG: unknown quantisation format %d", f))
 	}
-	panic(fmt.Sprintf("BUG: unknown quantisation format %d", f))
 }
 
 // String is the format's name in GGUF, such as "Q4_K".

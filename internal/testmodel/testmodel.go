@@ -20,7 +20,8 @@ func Families() []string {
 
 // New gives a program of two layers and weights in the given format, of size "odd".
 func New(family string, seed uint64, dtype runtime.DType) (*runtime.Program, runtime.Checkpoint,
-	error) {
+	error,
+) {
 	return NewSize(family, "odd", seed, dtype)
 }
 
@@ -30,7 +31,8 @@ func Sizes() []string { return []string{"odd", "narrow", "wide", "many"} }
 
 // NewSize is New for one of Sizes. Block formats get the next widths that are multiples of 256.
 func NewSize(family, size string, seed uint64, dtype runtime.DType) (*runtime.Program,
-	runtime.Checkpoint, error) {
+	runtime.Checkpoint, error,
+) {
 	c, err := config(family, size, dtype)
 	if err != nil {
 		return nil, nil, err

@@ -15,10 +15,7 @@ import (
 )
 
 // builder writes small files, right and wrong.
-type builder struct {
-	bytes.Buffer
-	align int
-}
+type builder struct{ bytes.Buffer }
 
 func (b *builder) le(vs ...any) {
 	for _, v := range vs {

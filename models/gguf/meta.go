@@ -126,9 +126,10 @@ func float(kind valueType, b []byte) (float64, bool) {
 		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), true
 	case typeFloat64:
 		return math.Float64frombits(binary.LittleEndian.Uint64(b)), true
+	default:
+		n, ok := integer(kind, b)
+		return float64(n), ok
 	}
-	n, ok := integer(kind, b)
-	return float64(n), ok
 }
 
 // Has says whether a key is there, with a value of any type.

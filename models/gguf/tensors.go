@@ -152,8 +152,10 @@ func (f *File) placeTensor(t tensorInfo, start, align uint64) error {
 		shape[len(shape)-1-i] = int(d)
 	}
 	at := start + t.offset
-	f.tensors[t.name] = runtime.Tensor{DType: dtype, Shape: shape,
-		Data: f.data[at : at+size : at+size]}
+	f.tensors[t.name] = runtime.Tensor{
+		DType: dtype, Shape: shape,
+		Data: f.data[at : at+size : at+size],
+	}
 	return nil
 }
 
