@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,18 +50,26 @@ func TestQueueIsBounded(t *testing.T) {
 		c := loopConfig
 		c.MaxSeqs, c.MaxTokens = 1, 4
 		l := NewLoop(nullFor(c, time.Second, nil), c, Options{})
-		var streams []*Stream
-		for range 5 { // one runs, four wait
+		first := submit(t, l, request(4, 100))
+		streams := []*Stream{first}
+		for _, ms := range []time.Duration{700, 700, 100, 100} {
+			time.Sleep(ms * time.Millisecond)
 			streams = append(streams, submit(t, l, request(4, 2)))
 			synctest.Wait()
 		}
 		if _, err := l.Submit(request(4, 2)); !errors.Is(err, ErrQueueFull) || !IsRetryable(err) {
 			t.Errorf("the sixth request: %v", err)
 		}
+		if st := l.Stats(); st.Running != 1 || st.Waiting != 1 {
+			t.Errorf("one runs, one waits, three came during this step: %+v", st)
+		}
 		streams[4].Abort()
-		time.Sleep(time.Second)
-		synctest.Wait()
+		time.Sleep(2 * time.Second)
 		streams = append(streams, submit(t, l, request(4, 2)))
+		if _, err := l.Submit(request(4, 2)); !errors.Is(err, ErrQueueFull) {
+			t.Errorf("the next one after that: %v", err)
+		}
+		first.Abort()
 		for _, s := range streams {
 			collect(t, s)
 		}
@@ -180,6 +189,54 @@ func TestStopDrainsAndThenEnds(t *testing.T) {
 			}
 			if err := l.Stop(t.Context()); err != nil {
 				t.Errorf("a second Stop: %v", err)
+			}
+		})
+	})
+}
+
+// guarded counts the steps that a device works on.
+type guarded struct {
+	runtime.Executable
+	steps atomic.Int32
+}
+
+type landing struct {
+	runtime.Pending
+	x *guarded
+}
+
+func (x *guarded) Step(b *runtime.Batch) (runtime.Pending, error) {
+	x.steps.Add(1)
+	p, err := x.Executable.Step(b)
+	return landing{p, x}, err
+}
+
+func (p landing) Wait() (*runtime.Output, error) {
+	defer p.x.steps.Add(-1)
+	return p.Pending.Wait()
+}
+
+// TestTheExecutableIsFreeAfterStop: also when the loop had to end with a step in flight.
+func TestTheExecutableIsFreeAfterStop(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		synctest.Test(t, func(t *testing.T) {
+			x := &guarded{Executable: nullFor(loopConfig, time.Second, nil)}
+			l := NewLoop(x, loopConfig, o)
+			submit(t, l, request(4, 50))
+			time.Sleep(2500 * time.Millisecond)
+			if x.steps.Load() != 1 {
+				t.Errorf("%d steps in flight before Stop", x.steps.Load())
+			}
+			stopNow(l)
+			if x.steps.Load() != 0 {
+				t.Error("a step is in flight after Stop")
+			}
+			o.Stepped = func(int, int) { panic("planted in the hook") }
+			l = NewLoop(x, loopConfig, o)
+			collect(t, submit(t, l, request(4, 50)))
+			stopNow(l)
+			if x.steps.Load() != 0 {
+				t.Error("a step is in flight after a panic")
 			}
 		})
 	})

@@ -25,8 +25,8 @@ func (c Config) Check() error {
 	case c.MaxSeqs < 1:
 		return fmt.Errorf("cannot run %d sequences at a time; at least 1 is needed", c.MaxSeqs)
 	case c.MaxTokens < c.MaxSeqs || c.MaxTokens > most:
-		return fmt.Errorf("cannot run %d sequences with a budget of %d tokens a step; it must have "+
-			"one for each", c.MaxSeqs, c.MaxTokens)
+		return fmt.Errorf("cannot run %d sequences with a budget of %d tokens a step; each needs "+
+			"one", c.MaxSeqs, c.MaxTokens)
 	case c.BlockSize < 1 || c.NumBlocks < 1 || c.NumBlocks > most/c.BlockSize:
 		return fmt.Errorf("cannot use a cache of %d blocks of %d positions", c.NumBlocks,
 			c.BlockSize)

@@ -18,6 +18,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts of testdata pr
 // script drives a scheduler by text. A block of testdata/*.txt is a few commands, "----", what they
 // print, and an empty line; lines that begin with # narrate.
 type script struct {
+	batch runtime.Batch
 	s     *Scheduler
 	seqs  map[string]*Sequence
 	names map[*Sequence]string
@@ -143,8 +144,8 @@ func (sc *script) submit(name string, args map[string]int) string {
 }
 
 func (sc *script) schedule() string {
-	var b runtime.Batch
-	if !sc.s.Schedule(&b) {
+	b := &sc.batch
+	if !sc.s.Schedule(b) {
 		if sc.s.numSteps > 0 {
 			return "commit first\n"
 		}
@@ -169,6 +170,12 @@ func (sc *script) schedule() string {
 		}
 		if p.sampled {
 			fmt.Fprintf(&out, " sample row %d at %d", p.seq.row, b.Sampling[p.seq.row].Position)
+		}
+		row := b.BlockTables[i*b.MaxBlocks:][:b.MaxBlocks]
+		for _, id := range row[sc.s.blocksFor(int(b.SeqLens[i])):] {
+			if id != 0 {
+				fmt.Fprintf(&out, " PADDED WITH %d", id)
+			}
 		}
 		out.WriteString("\n")
 	}

@@ -245,8 +245,11 @@ func (sim *simulation) check() {
 	}
 }
 
+// fataler is a testing.T, or one of rapid.
+type fataler interface{ Fatal(args ...any) }
+
 // alone generates the request on a scheduler of its own: what any batching must give.
-func alone(t testing.TB, cfg Config, r *Request) []int32 {
+func alone(t fataler, cfg Config, r *Request) []int32 {
 	var got []int32
 	s, null, b := NewScheduler(cfg), nullFor(cfg, 0, nil), runtime.Batch{}
 	if _, err := s.Add(r); err != nil {
