@@ -34,8 +34,8 @@ def main():
     plan = json.loads((Path(__file__).parent / "plan-box.json").read_text())
     rng, seen = random.Random(99), 0
     for stage in plan["stages"]:
-        level = mixture.Level(easy=stage["easy"], rows=tuple(stage["rows"]),
-                              most_questions=stage["questions"], turns=stage["turns"])
+        level = mixture.Level(rows=tuple(stage["rows"]), most_questions=stage["questions"],
+                              turns=stage["turns"], ease={f: 0.5 for f in mixture.FAMILIES})
         for _ in range(args.conversations // len(plan["stages"])):
             _, items = mixture.conversation(rng, stage["weights"], level)
             for item in items:

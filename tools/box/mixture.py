@@ -1,7 +1,7 @@
 """The training text: which tasks, how hard, in which proportion, one after the other."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import assist
 import tables
@@ -15,6 +15,8 @@ FAMILIES = {"add": tasks.add, "sub": tasks.sub, "compare": tasks.compare, "sort"
 # Families whose phrases are few, and which nothing scores: no item is held out.
 NOT_SCORED = {"talk"}
 
+EASY_ROWS = (2, 6)
+
 SYSTEM = ["You are a helpful assistant.", "You are the model in Basalt's box.", "Be brief.",
           "You are a small model. Answer plainly.", "Answer in one sentence."]
 
@@ -24,9 +26,16 @@ class Level:
     """How hard the items are."""
 
     easy: bool = False
-    rows: tuple = (4, 12)
+    rows: tuple = (4, 40)
     most_questions: int = 4
     turns: float = 0.25  # share of conversations of several items
+    ease: dict = field(default_factory=dict)  # by family: the share of items that are easy
+
+    def of(self, rng, family):
+        """The level of one item of a family."""
+        if rng.random() >= self.ease.get(family, 0.0):
+            return self
+        return replace(self, easy=True, rows=EASY_ROWS)
 
     def questions(self, rng):
         return rng.randint(1, self.most_questions)
@@ -50,11 +59,11 @@ def conversation(rng, weights, level):
     """The items of one training sequence."""
     names = list(weights)
     family = rng.choices(names, weights.values())[0]
-    items = [draw(rng, family, level, False)]
+    items = [draw(rng, family, level.of(rng, family), False)]
     while len(items) < 6 and rng.random() < level.turns and not items[0].tools:
         family = rng.choices(names, weights.values())[0]
         if family not in ("tool", "table"):
-            items.append(draw(rng, family, level, False))
+            items.append(draw(rng, family, level.of(rng, family), False))
     system = rng.choice(SYSTEM) if rng.random() < 0.08 else ""
     return system, items
 

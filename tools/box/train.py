@@ -123,8 +123,10 @@ class Run:
         return [s for s in self.plan["stages"] if s["from"] <= self.step][-1]
 
     def level(self, stage):
-        return mixture.Level(easy=stage["easy"], rows=tuple(stage["rows"]),
-                             most_questions=stage["questions"], turns=stage["turns"])
+        """The stage's level; what the last scoring found weak is mostly drawn easy."""
+        ease = {f: min(stage["ease"], e) for f, e in self.errors.items()}
+        return mixture.Level(rows=tuple(stage["rows"]), most_questions=stage["questions"],
+                             turns=stage["turns"], ease=ease)
 
     def weights(self, stage):
         """The plan's weights, shifted to what the last scoring found weak."""
