@@ -37,9 +37,11 @@ type conn struct {
 	net.Conn
 	ln       *listener
 	id       uint64
+	maxBytes int64 // of one request
 	gone     atomic.Bool
-	cancel   atomic.Pointer[context.CancelCauseFunc] // of the request that is being served
-	maxBytes int64                                   // of one request
+	busy     atomic.Bool // from the first byte of a request to the last of its answer
+	// cancel belongs to the request that is being served.
+	cancel atomic.Pointer[context.CancelCauseFunc]
 
 	// Of the request that is being read: its first bytes, what was read, until when.
 	head     [512]byte
@@ -56,7 +58,13 @@ type conn struct {
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.answered {
+		c.busy.Store(false) // whoever reads on has sent the answer
+	}
 	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.busy.Store(true)
+	}
 	if c.answered {
 		c.answered, c.numHead, c.numRead = false, 0, 0
 	}

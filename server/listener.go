@@ -95,6 +95,19 @@ func (l *listener) forget(c *conn) {
 	l.mu.Unlock()
 }
 
+// numBusy counts the connections with a request that is not answered yet.
+func (l *listener) numBusy() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, c := range l.conns {
+		if c.busy.Load() {
+			n++
+		}
+	}
+	return n
+}
+
 // closeAll closes what is still open.
 func (l *listener) closeAll() {
 	l.mu.Lock()

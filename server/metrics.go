@@ -17,19 +17,15 @@ type metrics struct {
 	registry *prometheus.Registry
 	panics   prometheus.Counter
 	refused  prometheus.Counter
-	inFlight prometheus.GaugeFunc
-
-	ttft, itl, e2e, input, output *prometheus.HistogramVec
-	inputTokens, outputTokens     *prometheus.CounterVec
-	success                       *prometheus.CounterVec
-	models                        map[*model]*modelMetrics
+	models   map[*model]*modelMetrics
 }
 
-// modelMetrics are one model's, looked up once.
+// modelMetrics are one model's.
 type modelMetrics struct {
-	ttft, itl, e2e, input, output prometheus.Observer
+	ttft, itl, e2e, perToken      prometheus.Histogram // seconds
+	input, output, limit, choices prometheus.Histogram
 	inputTokens, outputTokens     prometheus.Counter
-	success                       *prometheus.CounterVec
+	success                       *prometheus.CounterVec // by finished_reason
 }
 
 func ttftBuckets() []float64 {
@@ -64,59 +60,60 @@ func countBuckets(limit int) []float64 {
 }
 
 func newMetrics(s *Server) *metrics {
-	labels := []string{"model_name", "engine"}
-	limit := 1
-	for _, m := range s.served {
-		limit = max(limit, m.MaxContext)
+	m := &metrics{registry: prometheus.NewRegistry(), models: make(map[*model]*modelMetrics)}
+	count := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		m.registry.MustRegister(c)
+		return c
 	}
-	hist := func(name, help string, buckets []float64) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "vllm:" + name, Help: help,
-			Buckets: buckets}, labels)
-	}
-	count := func(name, help string, more ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vllm:" + name, Help: help},
-			append(labels, more...))
-	}
-	own := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "basalt_" + name, Help: help})
-	}
-	m := &metrics{
-		registry:     prometheus.NewRegistry(),
-		panics:       own("panics_total", "Requests that failed by a fault of the server."),
-		refused:      own("requests_refused_total", "Requests refused before they were queued."),
-		ttft:         hist("time_to_first_token_seconds", "Arrival to first token.", ttftBuckets()),
-		itl:          hist("inter_token_latency_seconds", "Between tokens.", itlBuckets()),
-		e2e:          hist("e2e_request_latency_seconds", "Arrival to end.", latencyBuckets()),
-		input:        hist("request_prompt_tokens", "Tokens of the prompt.", countBuckets(limit)),
-		output:       hist("request_generation_tokens", "Tokens generated.", countBuckets(limit)),
-		inputTokens:  count("prompt_tokens_total", "Tokens of all prompts."),
-		outputTokens: count("generation_tokens_total", "Tokens generated."),
-		success:      count("request_success_total", "Choices by end.", "finished_reason"),
-		models:       make(map[*model]*modelMetrics),
-	}
-	m.inFlight = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "basalt_requests_in_flight",
-		Help: "Generations being answered."}, func() float64 { return float64(s.inFlight.Load()) })
-	m.registry.MustRegister(m.panics, m.refused, m.inFlight, m.ttft, m.itl, m.e2e, m.input,
-		m.output,
-		m.inputTokens, m.outputTokens, m.success, newLoopCollector(s.served))
+	m.panics = count("basalt_panics_total", "Requests that failed by a fault of the server.")
+	m.refused = count("basalt_requests_refused_total", "Requests refused before they were queued.")
+	inFlight := prometheus.GaugeOpts{Name: "basalt_requests_in_flight",
+		Help: "Generations being answered."}
+	m.registry.MustRegister(newLoopCollector(s.served), prometheus.NewGaugeFunc(inFlight,
+		func() float64 { return float64(s.inFlight.Load()) }))
 	for _, served := range s.served {
-		m.models[served] = m.forModel(served.ID)
+		m.models[served] = newModelMetrics(m.registry, served)
 	}
 	return m
 }
 
-func (m *metrics) forModel(id string) *modelMetrics {
-	const engine = "0"
-	return &modelMetrics{
-		ttft: m.ttft.WithLabelValues(id, engine), itl: m.itl.WithLabelValues(id, engine),
-		e2e: m.e2e.WithLabelValues(id, engine), input: m.input.WithLabelValues(id, engine),
-		output:       m.output.WithLabelValues(id, engine),
-		inputTokens:  m.inputTokens.WithLabelValues(id, engine),
-		outputTokens: m.outputTokens.WithLabelValues(id, engine),
-		success: m.success.MustCurryWith(prometheus.Labels{"model_name": id,
-			"engine": engine}),
+func newModelMetrics(r *prometheus.Registry, m *model) *modelMetrics {
+	labels := prometheus.Labels{"model_name": m.ID, "engine": "0"}
+	hist := func(name, help string, buckets []float64) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "vllm:" + name, Help: help,
+			Buckets: buckets, ConstLabels: labels})
+		r.MustRegister(h)
+		return h
 	}
+	count := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "vllm:" + name, Help: help,
+			ConstLabels: labels})
+		r.MustRegister(c)
+		return c
+	}
+	tokens := countBuckets(m.MaxContext)
+	out := &modelMetrics{
+		ttft: hist("time_to_first_token_seconds", "Arrival to first token.", ttftBuckets()),
+		itl:  hist("inter_token_latency_seconds", "Between tokens.", itlBuckets()),
+		e2e:  hist("e2e_request_latency_seconds", "Arrival to end.", latencyBuckets()),
+		perToken: hist("request_time_per_output_token_seconds",
+			"Mean time of a token after the first.", itlBuckets()),
+		input:        hist("request_prompt_tokens", "Tokens of the prompt.", tokens),
+		output:       hist("request_generation_tokens", "Tokens generated.", tokens),
+		limit:        hist("request_params_max_tokens", "Token limit asked for.", tokens),
+		choices:      hist("request_params_n", "Choices asked for.", countBuckets(maxChoices)),
+		inputTokens:  count("prompt_tokens_total", "Tokens of all prompts."),
+		outputTokens: count("generation_tokens_total", "Tokens generated."),
+		success: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vllm:request_success_total",
+			Help: "Choices by end.", ConstLabels: labels}, []string{"finished_reason"}),
+	}
+	r.MustRegister(out.success)
+	return out
 }
+
+// maxChoices is the greatest count that the buckets of choices tell apart.
+const maxChoices = 128
 
 // observeToken times a token of g.
 func (g *generation) observeToken(now time.Time) {
@@ -144,6 +141,13 @@ func (m *metrics) request(rec *record) {
 	mm.e2e.Observe(time.Since(g.r.arrived).Seconds())
 	mm.input.Observe(float64(g.usage.Input))
 	mm.output.Observe(float64(g.usage.Output))
+	mm.choices.Observe(float64(len(g.seqs)))
+	if limit := g.req.Sampling.MaxTokens; limit.Set {
+		mm.limit.Observe(float64(limit.Value))
+	}
+	if rest := g.usage.Output - len(g.seqs); rest > 0 && len(g.seqs) == 1 {
+		mm.perToken.Observe(g.last.Sub(g.r.arrived.Add(g.first)).Seconds() / float64(rest))
+	}
 }
 
 // serveMetrics writes the Prometheus text format.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,36 +115,53 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // waitIdle waits until no generation runs.
 func (s *Server) waitIdle(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for s.inFlight.Load() > 0 {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%d requests did not end in time", s.inFlight.Load())
-		case <-tick.C:
-		}
+	if !poll(ctx, func() bool { return s.inFlight.Load() == 0 }) {
+		return fmt.Errorf("%d requests did not end in time", s.inFlight.Load())
 	}
 	return nil
 }
 
+// poll waits for a condition; false when ctx ends first.
+func poll(ctx context.Context, done func() bool) bool {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// lastAnswers is how long the last answers may take on their way, when nothing is generated.
+const lastAnswers = 2 * time.Second
+
 // closeConns closes the listeners and lets the last answers go out; whoever is still sending a
 // request after that is cut off.
 func (s *Server) closeConns() {
-	const lastAnswers = 500 * time.Millisecond
+	s.mu.Lock()
+	listeners := slices.Clone(s.listeners)
+	s.mu.Unlock()
+	for _, l := range listeners {
+		// An error means that it is closed already.
+		_ = l.Close()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
 	defer cancel()
-	err := s.fast.ShutdownWithContext(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.listeners {
-		// One that Serve has not handed to fasthttp yet is unknown to it.
-		if cerr := l.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
-			err = errors.Join(err, cerr)
+	poll(ctx, func() bool {
+		busy := 0
+		for _, l := range listeners {
+			busy += l.numBusy()
 		}
+		return busy == 0
+	})
+	for _, l := range listeners {
 		l.closeAll()
 	}
-	if err != nil {
-		s.log.Debug("connections closed by force", zap.Error(err))
+	if err := s.fast.ShutdownWithContext(ctx); err != nil {
+		s.log.Debug("connections did not close", zap.Error(err))
 	}
 }
 
