@@ -61,7 +61,8 @@ def _():
 @suite.case("Converse and stream", "other alphabets, long turns, escapes")
 def _():
     q = conversation(maxTokens=100)
-    q["messages"][0]["content"] = [{"text": PROMPT}, {"text": '"\\\n\t\u2028\x7f \U0001f468\u200d\U0001f469'}]
+    q["messages"][0]["content"] = [
+        {"text": PROMPT}, {"text": '"\\\n\t\u2028\x7f \U0001f468\u200d\U0001f469'}]
     equal(text_of_events(events(c, q)), text_of(c.converse(**q)), "streamed text")
 
 

@@ -163,8 +163,9 @@ def run_suite(name, server):
     path = os.path.join(HERE, name)
     environment = {k: v for k, v in os.environ.items()
                    if not k.startswith(("AWS_", "OPENAI_", "ANTHROPIC_", "LANG", "NODE_"))}
-    environment.update(BASALT_ENDPOINT=server.endpoint, BASALT_PID=str(server.process.pid), 
-                       AWS_EC2_METADATA_DISABLED="true", LANGSMITH_TRACING="false", PYTHONDONTWRITEBYTECODE="1")
+    environment.update(BASALT_ENDPOINT=server.endpoint, BASALT_PID=str(server.process.pid),
+                       AWS_EC2_METADATA_DISABLED="true", LANGSMITH_TRACING="false",
+                       PYTHONDONTWRITEBYTECODE="1")
     if name.endswith(".py"):
         command = [os.path.join(CACHE, "venv", "bin", "python"), path]
     else:
@@ -196,7 +197,7 @@ def row(client, operation, case, ok, detail=""):
 
 
 def agreement(lines):
-    """Every client must have got the same value of a fact, and the reference's where there is one."""
+    """Every client must have got the same value of a fact; texts, the reference's too."""
     facts = {}
     for line in lines:
         if "fact" in line:
