@@ -49,14 +49,19 @@ func (c *benchOfflineCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, dev.Close())
 	}
-	before := cpu.MeasureCeilings(dev.Info().Threads)
+	before, err := cpu.MeasureCeilings(dev.Info().Threads)
+	if err != nil {
+		return errors.Join(err, exec.Close(), m.Close(), dev.Close())
+	}
 	rows, err := bench.Offline(exec, bench.OfflineConfig{
 		Vocab: m.Program.Vocab, BlockSize: blockSize, Sequences: c.Sequences, Context: c.Context,
 		DecodeSteps: c.Steps, Prefill: c.Prefill, StepTokens: opts.MaxTokens, Repeats: c.Repeats,
 	})
 	if err == nil {
-		after := cpu.MeasureCeilings(dev.Info().Threads)
-		err = c.report(m, opts, rows, before, after)
+		var after cpu.Ceilings
+		if after, err = cpu.MeasureCeilings(dev.Info().Threads); err == nil {
+			err = c.report(m, opts, rows, before, after)
+		}
 	}
 	return errors.Join(err, exec.Close(), m.Close(), dev.Close())
 }

@@ -26,7 +26,10 @@ func (doctorCmd) Run() error {
 		formatBytes(freeMemory(info.Memory)))
 	reportHugePages()
 	fmt.Println("measuring ... (other programs on this machine disturb this)")
-	c := cpu.MeasureCeilings(info.Threads)
+	c, err := cpu.MeasureCeilings(info.Threads)
+	if err != nil {
+		return err
+	}
 	fmt.Printf("read          %.1f GB/s: one sequence of a model of N GB decodes at most "+
 		"%.0f/N tokens/s\n",
 		c.ReadGBs, c.ReadGBs)
