@@ -16,7 +16,7 @@ import (
 	"basalt/runtime"
 )
 
-// DummySpec asks for random weights, which are the same for the same seed on every machine.
+// DummySpec asks for random weights, which are the same for the same seed, whatever the threads.
 type DummySpec struct {
 	Seed  uint64
 	DType runtime.DType // of the matrices; 0 is BF16

@@ -27,7 +27,7 @@ func TestEveryFamilyInEveryFormat(t *testing.T) {
 
 // TestEverySize: the other sizes too, in a plain and a block format.
 func TestEverySize(t *testing.T) {
-	for _, family := range Families() {
+	for _, family := range []string{"llama", "qwen3", "mixtral"} {
 		for _, size := range Sizes() {
 			for _, d := range []runtime.DType{runtime.F32, runtime.Q4_K} {
 				p, c, err := NewSize(family, size, 2, d)
