@@ -10,8 +10,10 @@ import (
 )
 
 func TestConfigCheck(t *testing.T) {
-	good := Config{MaxTokens: 8, MaxSeqs: 4, MaxContext: 64, BlockSize: 4, NumBlocks: 8,
-		MaxWaiting: 1}
+	good := Config{
+		MaxTokens: 8, MaxSeqs: 4, MaxContext: 64, BlockSize: 4, NumBlocks: 8,
+		MaxWaiting: 1,
+	}
 	f := func(want string, change func(*Config)) {
 		t.Helper()
 		c := good
@@ -36,8 +38,10 @@ func TestConfigCheck(t *testing.T) {
 }
 
 func TestAdmissible(t *testing.T) {
-	c := Config{MaxTokens: 8, MaxSeqs: 4, MaxContext: 64, BlockSize: 4, NumBlocks: 8,
-		MaxWaiting: 1, Vocab: 100}
+	c := Config{
+		MaxTokens: 8, MaxSeqs: 4, MaxContext: 64, BlockSize: 4, NumBlocks: 8,
+		MaxWaiting: 1, Vocab: 100,
+	}
 	f := func(field string, change func(*Request, *runtime.SamplingParams)) {
 		t.Helper()
 		r := request(5, 3)
@@ -87,8 +91,10 @@ func TestAdmissible(t *testing.T) {
 func TestTooLong(t *testing.T) {
 	f := func(prompt, context, blocks, limit int) {
 		t.Helper()
-		c := Config{MaxTokens: 8, MaxSeqs: 4, MaxContext: context, BlockSize: 4, NumBlocks: blocks,
-			MaxWaiting: 1}
+		c := Config{
+			MaxTokens: 8, MaxSeqs: 4, MaxContext: context, BlockSize: 4, NumBlocks: blocks,
+			MaxWaiting: 1,
+		}
 		err := c.admissible(request(prompt, 3))
 		var long *TooLongError
 		if limit == 0 && err == nil {

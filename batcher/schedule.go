@@ -94,6 +94,7 @@ func (s *Scheduler) start(q *Sequence) bool {
 	if len(s.slots) == 0 || need+spare > s.pool.numFree() {
 		return false
 	}
+	s.reserve(q)
 	q.table, _ = s.pool.take(q.table, need)
 	q.slot = s.slots[len(s.slots)-1]
 	s.slots = s.slots[:len(s.slots)-1]

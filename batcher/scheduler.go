@@ -50,6 +50,7 @@ type Update struct {
 // Updates that a method returns are valid until the next call.
 type Scheduler struct {
 	cfg      Config
+	longest  int // a sequence of more tokens ends: Config.maxPrompt
 	pool     *blockPool
 	waiting  []*Sequence // in the order of service
 	running  []*Sequence // in the order of service, ended ones that a step still uses included
@@ -77,7 +78,7 @@ func NewScheduler(cfg Config) *Scheduler {
 	if err := cfg.Check(); err != nil {
 		panic("BUG: " + err.Error())
 	}
-	s := &Scheduler{cfg: cfg, pool: newBlockPool(cfg.NumBlocks)}
+	s := &Scheduler{cfg: cfg, longest: cfg.maxPrompt(), pool: newBlockPool(cfg.NumBlocks)}
 	for slot := cfg.MaxSeqs - 1; slot >= 0; slot-- {
 		s.slots = append(s.slots, int32(slot))
 	}
@@ -91,22 +92,26 @@ func (s *Scheduler) Add(r *Request) (*Sequence, error) {
 		return nil, err
 	}
 	q := &Sequence{
-		req: r, order: s.arrivals, tokens: s.cfg.roomFor(r), prompt: len(r.Prompt), slot: -1,
+		req: r, order: s.arrivals, tokens: slices.Clip(r.Prompt), prompt: len(r.Prompt), slot: -1,
 	}
-	q.table = make([]int32, 0, s.blocksFor(cap(q.tokens)))
 	s.arrivals++
 	s.waiting = insert(s.waiting, q)
 	return q, nil
 }
 
-// roomFor copies the prompt into memory that the answer will usually fit too.
-func (c Config) roomFor(r *Request) []int32 {
-	const usual = 1024
-	room := min(c.maxPrompt()+1-len(r.Prompt), usual)
-	if r.Params.MaxTokens > 0 {
-		room = min(room, r.Params.MaxTokens)
+// reserve gives q memory for the answers that are usual, so that no step allocates while it runs;
+// longer ones grow. A waiting sequence has none.
+func (s *Scheduler) reserve(q *Sequence) {
+	const usual = 16384
+	if q.table != nil {
+		return // it ran before
 	}
-	return append(make([]int32, 0, len(r.Prompt)+room), r.Prompt...)
+	room := min(s.longest+1-q.prompt, usual)
+	if n := q.req.Params.MaxTokens; n > 0 {
+		room = min(room, n)
+	}
+	q.tokens = append(make([]int32, 0, q.prompt+room), q.tokens...)
+	q.table = make([]int32, 0, s.blocksFor(cap(q.tokens)))
 }
 
 // before is the order of service: priority, then arrival. A preempted sequence keeps its arrival
@@ -213,7 +218,7 @@ func (s *Scheduler) limit(q *Sequence, n int) FinishReason {
 	switch {
 	case p.MaxTokens > 0 && n-q.prompt >= p.MaxTokens:
 		return FinishLength
-	case n > s.cfg.maxPrompt():
+	case n > s.longest:
 		return FinishContext
 	}
 	return FinishNone
