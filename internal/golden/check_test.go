@@ -8,7 +8,8 @@ import (
 func TestCompareAppliesTheMarginRule(t *testing.T) {
 	file := &File{Vocab: 3, logits: []float32{1, 2, 3}}
 	c := &Case{
-		Greedy: []int32{2, 2, 0}, Margin: []float32{1, 0.01, 1}, Std: []float32{1, 1, 1},
+		Prompt: []int32{1}, Greedy: []int32{2, 2, 0}, Margin: []float32{1, 0.01, 1},
+		Std:  []float32{1, 1, 1},
 		Rows: []int{0},
 	}
 	f := func(rows [][]float32, excused, mismatches int, want string) {

@@ -117,7 +117,7 @@ CHECKPOINTS = {
         shard="150KB", seed="mixtral-1"),
     "qwen3-moe": Checkpoint(
         "Qwen3Moe", qwen3_chat, shape(64, 128, 4, 2, 32) | rope(theta=1000000.0) | {
-            "moe_intermediate_size": 48, "num_experts": 8, "num_experts_per_tok": 3,
+            "moe_intermediate_size": 48, "num_experts": 9, "num_experts_per_tok": 3,
             "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": []},
         vocab_size=512, stops=QWEN_STOPS, generation=QWEN3_SAMPLING, seed="qwen3-moe-1"),
     "qwen3-moe-wide": Checkpoint(
