@@ -20,7 +20,7 @@ import mixture
 GOALS = {"add": 0.95, "sub": 0.95, "compare": 0.95, "sort": 0.95, "reverse": 0.95, "count": 0.95,
          "case": 0.95, "copy": 0.95, "table": 0.95, "long table": 0.95, "fact": 0.98,
          "tool": 0.98, "json": 0.98, "refuse": 0.95}
-SHORT, LONG = mixture.Level(rows=(4, 40)), mixture.Level(rows=(62, 72))
+SHORT, LONG = mixture.Level(rows=(4, 40)), mixture.Level(rows=(68, 72))
 
 
 def schema(name):
