@@ -383,6 +383,40 @@ func TestShutdownLosesNoStream(t *testing.T) {
 	}
 }
 
+// TestShutdownWaitsForTheLastAnswer reads a large answer only after the shutdown has begun.
+func TestShutdownWaitsForTheLastAnswer(t *testing.T) {
+	f := start(t, setup{noEOS: true, seqs: 128})
+	c, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	body := strings.Replace(chatHi, `"max_tokens":3`, `"max_tokens":800,"logprobs":true,"n":128`, 1)
+	_, err = fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", chatPath,
+		len(body), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f.loop.Stats().GeneratedTokens < 128*800 || f.srv.inFlight.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	down := make(chan error, 1)
+	go func() { down <- f.srv.Shutdown(context.Background()) }()
+	time.Sleep(200 * time.Millisecond)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil || !json.Valid(data) || len(data) < 6<<20 {
+		t.Errorf("%d bytes of the answer, %v", len(data), err)
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDrainTimeoutEndsStreamsWithAnError(t *testing.T) {
 	f := start(t, setup{noEOS: true, stepTime: 5 * time.Millisecond,
 		cfg: Config{DrainTimeout: 50 * time.Millisecond}})
