@@ -6,7 +6,7 @@
 // within one budget, with no phases for prompts and answers. Keys and values lie in counted blocks
 // (blocks.go); when they run out, the sequence that came last is computed again later.
 //
-// Loop is the one goroutine that owns a Scheduler and an Executable (loop.go, deliver.go, stats.go).
-// Requests (request.go) come to it through a bounded queue (intake.go); events (event.go) leave it
-// through streams (stream.go, ring.go).
+// Loop is the one goroutine that owns a Scheduler and an Executable (loop.go, deliver.go,
+// stats.go). Requests (request.go) come to it through a bounded queue (intake.go); events
+// (event.go) leave it through streams (stream.go, ring.go).
 package batcher
