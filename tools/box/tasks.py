@@ -97,7 +97,7 @@ def compare(rng, level):
     a, b = number(rng), number(rng)
     while a == b or (rng.random() < 0.3 and a // 10 != b // 10):
         a, b = number(rng), number(rng)
-    key, thought = f"{min(a, b)}<{max(a, b)}", f"{a:03d};{b:03d}"
+    key, thought = f"{min(a, b)}<{max(a, b)}", f"{a:03d};{b:03d}" + "<>"[a > b]
     kind = rng.randrange(3)
     if kind == 0:
         return single("compare", key, rng.choice(LARGER).format(a=a, b=b), thought, str(max(a, b)))
