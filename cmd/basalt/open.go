@@ -53,8 +53,19 @@ func (f *modelFlags) load(path string) (*models.Model, error) {
 	var o models.LoadOptions
 	if f.Load == "dummy" {
 		o.Dummy = &models.DummySpec{Seed: f.DummySeed}
+		if f.Quantize != "" { // random blocks serve as well as quantised random numbers
+			d, err := runtime.ParseDType(f.Quantize)
+			if err != nil {
+				return nil, fmt.Errorf("--quantize: %w", err)
+			}
+			o.Dummy.DType = d
+		}
 	}
-	return models.Load(path, o)
+	m, err := models.Load(path, o)
+	if err == nil && m.Warning() != "" {
+		fmt.Fprintln(os.Stderr, "basalt: warning:", m.Warning())
+	}
+	return m, err
 }
 
 // openModel loads a model, compiles it for the device and starts its loop.
@@ -91,10 +102,15 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 		return err
 	}
 	o.maxContext = opts.MaxContext
-	o.loop = batcher.NewLoop(o.exec, batcher.Config{
+	cfg := batcher.Config{
 		MaxTokens: opts.MaxTokens, MaxSeqs: opts.MaxSeqs, MaxContext: opts.MaxContext,
 		BlockSize: blockSize, NumBlocks: o.exec.NumBlocks(), MaxWaiting: f.MaxQueue,
-	}, batcher.Options{})
+		Vocab: o.model.Program.Vocab,
+	}
+	if err := cfg.Check(); err != nil {
+		return errors.Join(err, o.exec.Close())
+	}
+	o.loop = batcher.NewLoop(o.exec, cfg, batcher.Options{})
 	return nil
 }
 
