@@ -33,7 +33,7 @@ def counted_words(n=30000, seed=5):
     weights |= {"fact": 4.0, "refuse": 2.0, "table": 0.3}
     pre = pre_tokenizer()
     for _ in range(n):
-        system, items = mixture.conversation(rng, weights, mixture.Level())
+        system, items = mixture.conversation(rng, weights, mixture.Level(rows=(4, 12)))
         text = "".join(t for t, _ in chatformat.pieces(system, items))
         for mark in chatformat.SPECIAL + chatformat.MARKERS:
             text = text.replace(mark, "\n\n")
@@ -43,8 +43,10 @@ def counted_words(n=30000, seed=5):
 
 
 def may_merge(word):
+    """Not words that begin with a small letter, and no capitals: those stay letters."""
     plain = word.lstrip("Ġ")
-    return len(word) > 1 and not word[0].islower() and not (len(plain) > 1 and plain.isupper())
+    capitals = len(plain) > 1 and plain.isupper()
+    return len(word) > 1 and not word[0].islower() and not capitals
 
 
 def chosen_merges(counts, room):

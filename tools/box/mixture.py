@@ -33,7 +33,7 @@ class Level:
 
     def of(self, rng, family):
         """The level of one item of a family."""
-        if rng.random() >= self.ease.get(family, 0.0):
+        if not self.ease or rng.random() >= self.ease.get(family, 0.0):
             return self
         return replace(self, easy=True, rows=EASY_ROWS)
 
