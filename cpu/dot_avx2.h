@@ -1,4 +1,4 @@
-// Integer dot products of one block (32 k, 16 columns) on AVX2: sum[r] = sum over k of code * q.
+// Integer dot products of one block (32 k, 16 columns) on AVX2: sum[r] += sum over k of code * q.
 //
 // vpmaddubsw multiplies unsigned codes by signed activations and adds pairs in 16 bits. With codes
 // below 16 a pair is at most 15 * 127 * 2 = 3810, so 8 pairs add up exactly in 16 bits (30480) and
@@ -41,16 +41,17 @@ INL vi widen_pairs(vi s) {
 }
 
 INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
-    EACH_ROW(r, m) sum[r] = vi_set(0);
+    vi part[MAX_ROWS];
+    EACH_ROW(r, m) part[r] = vi_set(0);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         vi c = {load32(codes + 64 * j), load32(codes + 64 * j + 32)};
         vi low = {low_nibbles(c.a), low_nibbles(c.b)};
-        EACH_ROW(r, m) sum[r] = add_pairs(sum[r], low, spread(x[r], j));
+        EACH_ROW(r, m) part[r] = add_pairs(part[r], low, spread(x[r], j));
         vi high = {high_nibbles(c.a), high_nibbles(c.b)};
-        EACH_ROW(r, m) sum[r] = add_pairs(sum[r], high, spread(x[r], j + 4));
+        EACH_ROW(r, m) part[r] = add_pairs(part[r], high, spread(x[r], j + 4));
     }
-    EACH_ROW(r, m) sum[r] = widen_pairs(sum[r]);
+    EACH_ROW(r, m) sum[r] = vi_add(sum[r], widen_pairs(part[r]));
 }
 
 // The fifth bits of group g, in place.
@@ -67,7 +68,6 @@ INL __m256i code5(const uint8_t *codes, int g, int half) {
 }
 
 INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
-    EACH_ROW(r, m) sum[r] = vi_set(0);
 #pragma GCC unroll 2
     for (int h = 0; h < 2; h++) {
         vi part[MAX_ROWS];
@@ -102,7 +102,6 @@ INL __m256i code6(const uint8_t *codes, int g, int half) {
 
 // The sum of k 16*half to 16*half+15 alone: those have a scale of their own.
 INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
-    EACH_ROW(r, m) sum[r] = vi_set(0);
 #pragma GCC unroll 2
     for (int g = 4 * half; g < 4 * half + 4; g += 2) {
         vi c = {code6(codes, g, 0), code6(codes, g, 1)};
@@ -139,7 +138,7 @@ INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     __m256i a[MAX_ROWS], b[MAX_ROWS];
     dot8_half(m, codes, x, a);
     dot8_half(m, codes + 32, x, b);
-    EACH_ROW(r, m) sum[r] = (vi){a[r], b[r]};
+    EACH_ROW(r, m) sum[r] = vi_add(sum[r], (vi){a[r], b[r]});
 }
 
 #endif

@@ -1,4 +1,4 @@
-// Integer dot products of one block (32 k, 16 columns) in plain C: sum[r] = sum over k of code * q.
+// Integer dot products of one block (32 k, 16 columns) in plain C: sum[r] += sum over k of code * q.
 #ifndef BASALT_CPU_DOT_PORTABLE_H
 #define BASALT_CPU_DOT_PORTABLE_H
 
@@ -28,7 +28,6 @@ INL void unpack_upper(uint8_t *c, const uint8_t *plane, int shift, int mask) {
 
 INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     uint8_t c[64];
-    EACH_ROW(r, m) sum[r] = vi_set(0);
     for (int g = 0; g < 8; g++) {
         unpack(c, codes, g);
         add_group(m, c, x, g, sum);
@@ -37,7 +36,6 @@ INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
 
 INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     uint8_t c[64];
-    EACH_ROW(r, m) sum[r] = vi_set(0);
     for (int g = 0; g < 8; g++) {
         unpack(c, codes, g);
         unpack_upper(c, codes + 256, g, 1);
@@ -48,7 +46,6 @@ INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
 // The sum of k 16*half to 16*half+15 alone: those have a scale of their own.
 INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
     uint8_t c[64];
-    EACH_ROW(r, m) sum[r] = vi_set(0);
     for (int g = 4 * half; g < 4 * half + 4; g++) {
         unpack(c, codes, g);
         unpack_upper(c, codes + 256 + 64 * half, 2 * (g & 3), 3);
@@ -57,7 +54,6 @@ INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, 
 }
 
 INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
-    EACH_ROW(r, m) sum[r] = vi_set(0);
     for (int g = 0; g < 8; g++) add_group(m, codes + 64 * g, x, g, sum);
 }
 

@@ -40,12 +40,13 @@ enum format { F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, NUM_FORMATS };
 // Forms in which a row of activations can be kept for the products that read it.
 enum form { FORM_F32 = 1, FORM_I8 = 2, FORM_BF16 = 4 };
 
-// 32 activations as signed bytes in [-127, 127]: x = d * q. The sums serve weights with offsets.
+// 32 activations as signed bytes in [-127, 127]: x = d * q. The sums serve weights with offsets;
+// they are kept as they are used, negative and ready to be spread over the lanes.
 typedef struct {
     float d;
-    float ds;     // d * sum
-    int32_t sum;  // of all q
-    int32_t high; // of q[16..31]
+    float ds;           // d * sum of q
+    int32_t minus_low;  // -(sum of q[0..15])
+    int32_t minus_high; // -(sum of q[16..31])
     int8_t q[BLOCK];
 } act_block;
 

@@ -44,9 +44,9 @@ static void quantise(act_block *y, const float *x, int n) {
         vi_store_s8(y->q, qa);
         vi_store_s8(y->q + TILE, qb);
         y->d = most < 1e-30f ? 0 : most / 127;
-        y->high = vi_sum(qb);
-        y->sum = vi_sum(qa) + y->high;
-        y->ds = y->d * (float)y->sum;
+        y->minus_low = -vi_sum(qa);
+        y->minus_high = -vi_sum(qb);
+        y->ds = y->d * (float)-(y->minus_low + y->minus_high);
     }
 }
 

@@ -72,11 +72,17 @@ INL void fetch_codes(const uint8_t *codes, int bytes) {
     for (int i = 0; i < bytes; i += 64) vprefetch(codes + AHEAD + i);
 }
 
-// acc += d * (sum - offset * sum of q) * x's scale.
-INL vf add_block(vf acc, vi sum, vf d, int32_t offset, float scale) {
-    return vf_fma(vf_from(vi_sub(sum, vi_set(offset))), vf_mul(d, vf_set(scale)), acc);
+// acc += d * x's scale * sum.
+INL vf add_block(vf acc, vi sum, vf d, float scale) {
+    return vf_fma(vf_from(sum), vf_mul(d, vf_set(scale)), acc);
 }
 
+// -2^shift times the sum of a block's activations.
+INL vi minus_sum(const act_block *x, int shift) {
+    return vi_shl(vi_add(vi_set(x->minus_low), vi_set(x->minus_high)), shift);
+}
+
+// Codes are unsigned; the sums start from what their offset takes away.
 INL void tile_q4_0(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
@@ -86,10 +92,11 @@ INL void tile_q4_0(int m, const tile_args *t) {
     for (int b = t->k / BLOCK; b > 0; b--, w += 256, s += 32) {
         vi sum[MAX_ROWS];
         fetch_codes(w, 256);
+        EACH_ROW(r, m) sum[r] = minus_sum(x[r], 3);
         dot4(m, w, x, sum);
         vf d = vf_load_f16(s);
         EACH_ROW(r, m) {
-            acc[r] = add_block(acc[r], sum[r], d, 8 * x[r]->sum, x[r]->d);
+            acc[r] = add_block(acc[r], sum[r], d, x[r]->d);
             x[r]++;
         }
     }
@@ -105,11 +112,11 @@ INL void tile_q8_0(int m, const tile_args *t) {
     for (int b = t->k / BLOCK; b > 0; b--, w += 512, s += 32) {
         vi sum[MAX_ROWS];
         fetch_codes(w, 512);
+        EACH_ROW(r, m) sum[r] = SIGNED_Q8 ? vi_set(0) : minus_sum(x[r], 7);
         dot8(m, w, x, sum);
         vf d = vf_load_f16(s);
         EACH_ROW(r, m) {
-            int32_t offset = SIGNED_Q8 ? 0 : 128 * x[r]->sum;
-            acc[r] = add_block(acc[r], sum[r], d, offset, x[r]->d);
+            acc[r] = add_block(acc[r], sum[r], d, x[r]->d);
             x[r]++;
         }
     }
@@ -128,6 +135,7 @@ INL void tile_k45(int m, int bits, const tile_args *t) {
         for (int i = 0; i < 8; i++, w += 64 * bits) {
             vi sum[MAX_ROWS];
             fetch_codes(w, 64 * bits);
+            EACH_ROW(r, m) sum[r] = vi_set(0);
             if (bits == 4) {
                 dot4(m, w, x, sum);
             } else {
@@ -136,7 +144,7 @@ INL void tile_k45(int m, int bits, const tile_args *t) {
             vf scale = vf_mul(d, vf_load_u8(s + 64 + 32 * i));
             vf low = vf_mul(dmin, vf_load_u8(s + 80 + 32 * i));
             EACH_ROW(r, m) {
-                acc[r] = vf_fma(vf_from(sum[r]), vf_mul(scale, vf_set(x[r]->d)), acc[r]);
+                acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
                 acc[r] = vf_fnma(low, vf_set(x[r]->ds), acc[r]);
                 x[r]++;
             }
@@ -159,16 +167,17 @@ INL void tile_q6_k(int m, const tile_args *t) {
         for (int i = 0; i < 8; i++, w += 384) {
             vi sum[MAX_ROWS];
             fetch_codes(w, 384);
+            EACH_ROW(r, m) sum[r] = vi_shl(vi_set(x[r]->minus_low), 5);
             dot6(m, w, x, 0, sum);
             vf scale = vf_mul(d, vf_load_s8(s + 32 + 32 * i));
             EACH_ROW(r, m) {
-                int32_t offset = 32 * (x[r]->sum - x[r]->high);
-                acc[r] = add_block(acc[r], sum[r], scale, offset, x[r]->d);
+                acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
+                sum[r] = vi_shl(vi_set(x[r]->minus_high), 5);
             }
             dot6(m, w, x, 1, sum);
             scale = vf_mul(d, vf_load_s8(s + 48 + 32 * i));
             EACH_ROW(r, m) {
-                acc[r] = add_block(acc[r], sum[r], scale, 32 * x[r]->high, x[r]->d);
+                acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
                 x[r]++;
             }
         }

@@ -48,6 +48,8 @@ func TestLinear(t *testing.T) {
 			limit := bounds{2e-6, 1e-5}
 			if _, block := dtype.Quant(); block {
 				limit = bounds{1e-2, 2e-2}
+			} else if isa == "avx512" && dtype == runtime.BF16 {
+				limit = bounds{5e-3, 2e-2} // activations are rounded to BF16
 			}
 			rng := rand.New(rand.NewPCG(1, uint64(n*k)))
 			for rows := 1; rows <= maxRows; rows += 1 + rows/9 {
@@ -105,7 +107,7 @@ func TestQuantizeAtLoad(t *testing.T) {
 		f(runtime.F32, runtime.Q8_0, 128, bounds{1e-2, 2e-2})
 		f(runtime.BF16, runtime.Q8_0, 96, bounds{1e-2, 2e-2})
 		f(runtime.F16, runtime.Q4_0, 128, bounds{0.1, 0.15})
-		f(runtime.BF16, runtime.Q4_0, 100, bounds{2e-6, 1e-5}) // rows that cannot be cut stay
+		f(runtime.F16, runtime.Q4_0, 100, bounds{2e-6, 1e-5})  // rows that cannot be cut stay
 		f(runtime.Q8_0, runtime.Q4_0, 128, bounds{1e-2, 2e-2}) // and so do blocks
 	}
 }

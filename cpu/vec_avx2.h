@@ -73,7 +73,9 @@ INL vi vi_add(vi x, vi y) { return (vi){_mm256_add_epi32(x.a, y.a), _mm256_add_e
 INL vi vi_sub(vi x, vi y) { return (vi){_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b)}; }
 INL vi vi_and(vi x, vi y) { return (vi){_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)}; }
 INL vi vi_max(vi x, vi y) { return (vi){_mm256_max_epi32(x.a, y.a), _mm256_max_epi32(x.b, y.b)}; }
-#define vi_shl(x, n) ((vi){_mm256_slli_epi32((x).a, n), _mm256_slli_epi32((x).b, n)})
+INL vi vi_shl(vi x, int n) {
+    return (vi){_mm256_slli_epi32(x.a, n), _mm256_slli_epi32(x.b, n)};
+}
 
 // Lanes from lo to hi-1 of x, the others fill.
 INL vf vf_keep(vf x, int lo, int hi, float fill) {
