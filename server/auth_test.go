@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -85,11 +84,7 @@ func TestLargeBodiesShareABound(t *testing.T) {
 			t.Fatalf("%d %.200s", a.status, a.body)
 		}
 	}
-	c, err := net.Dial("tcp", f.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := f.dial()
 	const head = "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
 	if _, err := io.WriteString(c, head+large); err != nil {
 		t.Fatal(err)
@@ -103,7 +98,7 @@ func TestLargeBodiesShareABound(t *testing.T) {
 	if a := f.post(chatPath, chatHi); a.status != 200 {
 		t.Errorf("a small request: %d", a.status)
 	}
-	c.Close()
+	closeNow(c)
 	deadline := time.Now().Add(5 * time.Second)
 	for f.srv.listeners[0].buffered.Load() != 0 {
 		if time.Now().After(deadline) {

@@ -13,8 +13,10 @@ type collector struct {
 }
 
 func newCollector(numChoices int) *collector {
-	return &collector{answer: api.Answer{Choices: make([]api.Choice, numChoices)},
-		texts: make([][]byte, numChoices)}
+	return &collector{
+		answer: api.Answer{Choices: make([]api.Choice, numChoices)},
+		texts:  make([][]byte, numChoices),
+	}
 }
 
 func (c *collector) flush() error { return nil }
@@ -35,13 +37,16 @@ func (c *collector) event(e *api.Event) {
 		c.texts[e.Choice] = append(c.texts[e.Choice], e.Text...)
 	case api.ToolStart:
 		c.close(e.Choice)
-		choice.Content = append(choice.Content, api.Block{Kind: api.BlockToolUse, ToolID: e.ToolID,
-			ToolName: e.ToolName})
+		choice.Content = append(choice.Content, api.Block{
+			Kind: api.BlockToolUse, ToolID: e.ToolID,
+			ToolName: e.ToolName,
+		})
 	case api.ToolDelta:
 		c.texts[e.Choice] = append(c.texts[e.Choice], e.Text...)
 	case api.Finish:
 		c.close(e.Choice)
 		choice.Reason, choice.StopString = e.Reason, e.StopString
+	default: // the others bring no content
 	}
 }
 

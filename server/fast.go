@@ -227,8 +227,10 @@ func (s *Server) known(h *fasthttp.RequestHeader) bool {
 
 // credentials are the parts of a request that authenticate reads.
 func credentials(h *fasthttp.RequestHeader) *request {
-	return &request{authorization: string(h.Peek("Authorization")),
-		apiKey: string(h.Peek("X-Api-Key"))}
+	return &request{
+		authorization: string(h.Peek("Authorization")),
+		apiKey:        string(h.Peek("X-Api-Key")),
+	}
 }
 
 // deniedBody is the error of a body that was too large only because its sender is not known.
@@ -280,8 +282,10 @@ func readError(err error, l Limits) *api.Error {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge), errors.Is(err, errRequestTooLong):
 		return api.Errorf(api.TooLarge, "the request body is larger than %d bytes", l.MaxBody)
 	case errors.Is(err, errBuffersFull):
-		return &api.Error{Code: api.Unavailable, Retry: time.Second,
-			Message: "too many large requests are being read; try again later"}
+		return &api.Error{
+			Code: api.Unavailable, Retry: time.Second,
+			Message: "too many large requests are being read; try again later",
+		}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return api.Errorf(api.RequestTimeout, "the request did not arrive in time")
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -83,20 +84,28 @@ func newModelOn(t testing.TB, s *setup) (Model, *batcher.Loop) {
 	}
 	tok := loadTokenizer(t, s.checkpt)
 	const blockSize, budget = 16, 512
-	exec := runtime.NewNull(runtime.NullConfig{NumBlocks: s.blocks, BlockSize: blockSize,
-		Vocab: tok.Vocab(), MaxTokens: budget, MaxSeqs: s.seqs, StepTime: s.stepTime, Fail: s.fail})
-	loop := batcher.NewLoop(exec, batcher.Config{MaxTokens: budget, MaxSeqs: s.seqs,
-		MaxContext: s.context, BlockSize: blockSize, NumBlocks: s.blocks, MaxWaiting: s.waiting},
+	exec := runtime.NewNull(runtime.NullConfig{
+		NumBlocks: s.blocks, BlockSize: blockSize,
+		Vocab: tok.Vocab(), MaxTokens: budget, MaxSeqs: s.seqs, StepTime: s.stepTime, Fail: s.fail,
+	})
+	loop := batcher.NewLoop(exec, batcher.Config{
+		MaxTokens: budget, MaxSeqs: s.seqs,
+		MaxContext: s.context, BlockSize: blockSize, NumBlocks: s.blocks, MaxWaiting: s.waiting,
+	},
 		batcher.Options{})
-	m := Model{ID: "tiny", Aliases: []string{"meta.tiny-v1:0"}, Tokenizer: tok, Loop: loop,
-		MaxContext: s.context, EOS: []int32{tok.EOS()}, Created: time.Unix(1700000000, 0)}
+	m := Model{
+		ID: "tiny", Aliases: []string{"meta.tiny-v1:0"}, Tokenizer: tok, Loop: loop,
+		MaxContext: s.context, EOS: []int32{tok.EOS()}, Created: time.Unix(1700000000, 0),
+	}
 	if s.noEOS {
 		m.EOS = nil
 	}
 	if !s.noChat {
 		tmpl, err := chat.Parse(string(readFile(t, s.checkpt, "chat_template.jinja")),
-			chat.Options{BOS: "<|begin_of_text|>", EOS: "<|eot_id|>",
-				Now: func() time.Time { return time.Unix(1700000000, 0) }})
+			chat.Options{
+				BOS: "<|begin_of_text|>", EOS: "<|eot_id|>",
+				Now: func() time.Time { return time.Unix(1700000000, 0) },
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +174,7 @@ func (f *fixture) do(method, path, body string, headers ...string) answer {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer closeNow(resp.Body)
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		f.t.Fatalf("%s %s: %v after %d bytes", method, path, err, len(data))
@@ -178,15 +187,39 @@ func (f *fixture) post(path, body string, headers ...string) answer {
 	return f.do("POST", path, body, headers...)
 }
 
-// raw sends bytes over a connection of its own and reads until the server closes it or falls
-// silent.
-func (f *fixture) raw(request string, silence time.Duration) string {
+// dial opens a connection that is closed with the test.
+func (f *fixture) dial() *net.TCPConn {
 	f.t.Helper()
 	c, err := net.Dial("tcp", f.addr)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	defer c.Close()
+	f.t.Cleanup(func() { closeNow(c) })
+	return c.(*net.TCPConn)
+}
+
+// closeNow closes what may be closed already.
+func closeNow(c io.Closer) { _ = c.Close() }
+
+// send writes a request.
+func (f *fixture) send(c net.Conn, format string, args ...any) {
+	f.t.Helper()
+	if _, err := fmt.Fprintf(c, format, args...); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// postOf is the wire form of a request.
+func postOf(path, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", path,
+		len(body), body)
+}
+
+// raw sends bytes over a connection of its own and reads until the server closes it or falls
+// silent.
+func (f *fixture) raw(request string, silence time.Duration) string {
+	f.t.Helper()
+	c := f.dial()
 	go func() { _, _ = io.WriteString(c, request) }()
 	var out bytes.Buffer
 	buf := make([]byte, 64<<10)

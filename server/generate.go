@@ -87,12 +87,16 @@ func (s *Server) admit() *api.Error {
 	switch {
 	case s.draining.Load():
 		s.inFlight.Add(-1)
-		return &api.Error{Code: api.Unavailable, Retry: time.Second,
-			Message: "the server is shutting down; send the request to another one"}
+		return &api.Error{
+			Code: api.Unavailable, Retry: time.Second,
+			Message: "the server is shutting down; send the request to another one",
+		}
 	case n > int64(s.limits.MaxInFlight):
 		s.inFlight.Add(-1)
-		return &api.Error{Code: api.Throttled, Retry: time.Second,
-			Message: "too many requests are being answered; try again later"}
+		return &api.Error{
+			Code: api.Throttled, Retry: time.Second,
+			Message: "too many requests are being answered; try again later",
+		}
 	}
 	return nil
 }
@@ -144,14 +148,20 @@ func submitError(err error) *api.Error {
 			"Input is too long for requested model. It needs %d "+
 				"tokens; at most %d fit.", long.Tokens, long.Limit)
 	case errors.Is(err, batcher.ErrQueueFull):
-		return &api.Error{Code: api.Throttled, Retry: time.Second,
-			Message: "the queue is full; try again later"}
+		return &api.Error{
+			Code: api.Throttled, Retry: time.Second,
+			Message: "the queue is full; try again later",
+		}
 	case errors.Is(err, batcher.ErrDraining):
-		return &api.Error{Code: api.Unavailable, Retry: time.Second,
-			Message: "the model is being unloaded; send the request to another server"}
+		return &api.Error{
+			Code: api.Unavailable, Retry: time.Second,
+			Message: "the model is being unloaded; send the request to another server",
+		}
 	case errors.Is(err, batcher.ErrDevice):
-		return &api.Error{Code: api.Unavailable, Retry: 5 * time.Second,
-			Message: "the device that runs the model has failed; GET /health says more"}
+		return &api.Error{
+			Code: api.Unavailable, Retry: 5 * time.Second,
+			Message: "the device that runs the model has failed; GET /health says more",
+		}
 	}
 	return &api.Error{Code: api.Internal, Message: "the request could not be queued"}
 }
@@ -244,8 +254,10 @@ func (g *generation) nextError(err error) error {
 }
 
 func drained() *api.Error {
-	return &api.Error{Code: api.Unavailable, Retry: time.Second,
-		Message: "the server is shutting down; the answer is not complete, send the request again"}
+	return &api.Error{
+		Code: api.Unavailable, Retry: time.Second,
+		Message: "the server is shutting down; the answer is not complete, send the request again",
+	}
 }
 
 // result is a token of one of several sequences.

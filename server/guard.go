@@ -37,8 +37,10 @@ type singles [7]bool
 
 // Their names, in lower case.
 func singleNames() [7]string {
-	return [7]string{"host", "authorization", "content-length", "transfer-encoding", "x-amz-date",
-		"x-api-key", "content-type"}
+	return [7]string{
+		"host", "authorization", "content-length", "transfer-encoding", "x-amz-date",
+		"x-api-key", "content-type",
+	}
 }
 
 func (s *singles) line(line []byte) *api.Error {

@@ -64,14 +64,18 @@ func TestLoopbackHosts(t *testing.T) {
 			t.Errorf("%q is loopback: %v", host, got)
 		}
 	}
-	for _, h := range []string{"localhost", "LOCALHOST:80", "localhost.:80", "127.0.0.1",
+	for _, h := range []string{
+		"localhost", "LOCALHOST:80", "localhost.:80", "127.0.0.1",
 		"127.9.9.9:1",
-		"[::1]", "[::1]:80", "[::ffff:127.0.0.1]:80"} {
+		"[::1]", "[::1]:80", "[::ffff:127.0.0.1]:80",
+	} {
 		f(h, true)
 	}
-	for _, h := range []string{"evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
+	for _, h := range []string{
+		"evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
 		"10.0.0.1",
-		"[::2]:80", "0.0.0.0", "127.1", "2130706433", ""} {
+		"[::2]:80", "0.0.0.0", "127.1", "2130706433", "",
+	} {
 		f(h, false)
 	}
 }

@@ -28,9 +28,11 @@ func newListener(ln net.Listener, l Limits) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &listener{Listener: ln, maxConns: l.MaxConns, conns: make(map[uint64]*conn), watch: w,
+	out := &listener{
+		Listener: ln, maxConns: l.MaxConns, conns: make(map[uint64]*conn), watch: w,
 		maxBytes:    int64(l.MaxBody) + int64(l.MaxHeader) + requestSlack,
-		maxBuffered: int64(l.MaxBuffered)}
+		maxBuffered: int64(l.MaxBuffered),
+	}
 	go w.run(out.leave)
 	return out, nil
 }

@@ -40,8 +40,10 @@ func (s *Server) finishRecord(r *request, status int) {
 	if entry == nil {
 		return
 	}
-	fields := []zapcore.Field{zap.String("request", r.id), zap.Int("status", status),
-		zap.Duration("latency", time.Since(r.arrived))}
+	fields := []zapcore.Field{
+		zap.String("request", r.id), zap.Int("status", status),
+		zap.Duration("latency", time.Since(r.arrived)),
+	}
 	add := func(name, value string) {
 		if value != "" {
 			fields = append(fields, zap.String(name, value))
@@ -84,15 +86,18 @@ func finishName(r api.FinishReason) string {
 		return "context"
 	case api.FinishToolUse:
 		return "tool_calls"
+	default:
+		return "stop"
 	}
-	return "stop"
 }
 
 func codeName(c api.Code) string {
-	names := [...]string{"invalid", "too large", "header too large", "context exceeded",
+	names := [...]string{
+		"invalid", "too large", "header too large", "context exceeded",
 		"unauthenticated", "forbidden", "not found", "method not allowed", "request timeout",
 		"throttled",
-		"unavailable", "device failed", "model failed", "internal"}
+		"unavailable", "device failed", "model failed", "internal",
+	}
 	if int(c) >= len(names) {
 		return "unknown"
 	}

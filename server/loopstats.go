@@ -34,9 +34,11 @@ func newLoopCollector(models []*model) *loopCollector {
 
 // Describe implements prometheus.Collector.
 func (c *loopCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.running, c.waiting, c.kvUsage, c.preempts, c.cache,
+	for _, d := range []*prometheus.Desc{
+		c.running, c.waiting, c.kvUsage, c.preempts, c.cache,
 		c.steps,
-		c.failedSteps} {
+		c.failedSteps,
+	} {
 		ch <- d
 	}
 }

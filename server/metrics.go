@@ -29,21 +29,27 @@ type modelMetrics struct {
 }
 
 func ttftBuckets() []float64 {
-	return []float64{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5,
+	return []float64{
+		0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5,
 		7.5,
-		10, 20, 40, 80, 160, 640, 2560}
+		10, 20, 40, 80, 160, 640, 2560,
+	}
 }
 
 func itlBuckets() []float64 {
-	return []float64{0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5,
+	return []float64{
+		0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5,
 		7.5, 10,
-		20, 40, 80}
+		20, 40, 80,
+	}
 }
 
 func latencyBuckets() []float64 {
-	return []float64{0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480,
+	return []float64{
+		0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480,
 		960,
-		1920, 7680}
+		1920, 7680,
+	}
 }
 
 // countBuckets are 1, 2, 5, 10 ... up to the greatest context.
@@ -68,8 +74,10 @@ func newMetrics(s *Server) *metrics {
 	}
 	m.panics = count("basalt_panics_total", "Requests that failed by a fault of the server.")
 	m.refused = count("basalt_requests_refused_total", "Requests refused before they were queued.")
-	inFlight := prometheus.GaugeOpts{Name: "basalt_requests_in_flight",
-		Help: "Generations being answered."}
+	inFlight := prometheus.GaugeOpts{
+		Name: "basalt_requests_in_flight",
+		Help: "Generations being answered.",
+	}
 	m.registry.MustRegister(newLoopCollector(s.served), prometheus.NewGaugeFunc(inFlight,
 		func() float64 { return float64(s.inFlight.Load()) }))
 	for _, served := range s.served {
@@ -81,14 +89,18 @@ func newMetrics(s *Server) *metrics {
 func newModelMetrics(r *prometheus.Registry, m *model) *modelMetrics {
 	labels := prometheus.Labels{"model_name": m.ID, "engine": "0"}
 	hist := func(name, help string, buckets []float64) prometheus.Histogram {
-		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "vllm:" + name, Help: help,
-			Buckets: buckets, ConstLabels: labels})
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "vllm:" + name, Help: help,
+			Buckets: buckets, ConstLabels: labels,
+		})
 		r.MustRegister(h)
 		return h
 	}
 	count := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "vllm:" + name, Help: help,
-			ConstLabels: labels})
+		c := prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vllm:" + name, Help: help,
+			ConstLabels: labels,
+		})
 		r.MustRegister(c)
 		return c
 	}
@@ -105,8 +117,10 @@ func newModelMetrics(r *prometheus.Registry, m *model) *modelMetrics {
 		choices:      hist("request_params_n", "Choices asked for.", countBuckets(maxChoices)),
 		inputTokens:  count("prompt_tokens_total", "Tokens of all prompts."),
 		outputTokens: count("generation_tokens_total", "Tokens generated."),
-		success: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vllm:request_success_total",
-			Help: "Choices by end.", ConstLabels: labels}, []string{"finished_reason"}),
+		success: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vllm:request_success_total",
+			Help: "Choices by end.", ConstLabels: labels,
+		}, []string{"finished_reason"}),
 	}
 	r.MustRegister(out.success)
 	return out

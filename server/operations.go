@@ -49,7 +49,8 @@ func openaiCall(r *request) openai.Call {
 
 // decoded keeps a nil codec of a failed decoding from becoming an interface that is not nil.
 func decoded[C api.Codec](req *api.Request, codec C, err *api.Error) (*api.Request, api.Codec,
-	*api.Error) {
+	*api.Error,
+) {
 	if err != nil {
 		return nil, nil, err
 	}

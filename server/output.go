@@ -74,6 +74,7 @@ func (p *outputParser) emit(q *sequence, events []chat.Event) {
 		case chat.EventCallEnd:
 			p.broken = p.broken || e.Broken
 			q.g.emit(q.begin(api.ToolStop))
+		default: // markers
 		}
 	}
 }

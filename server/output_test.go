@@ -20,9 +20,11 @@ import (
 func outputOf(t *testing.T, m *model, req *api.Request, text string, n int) api.Choice {
 	t.Helper()
 	req.Kind, req.NumChoices = api.Chat, 1
-	g := &generation{s: &Server{metrics: newMetrics(&Server{served: []*model{m}})}, model: m,
+	g := &generation{
+		s: &Server{metrics: newMetrics(&Server{served: []*model{m}})}, model: m,
 		req: req,
-		r:   &request{arrived: time.Now()}}
+		r:   &request{arrived: time.Now()},
+	}
 	if _, err := g.chatPrompt(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +73,10 @@ func TestToolCallsAndReasoningAreFound(t *testing.T) {
 	}
 	call := "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": " +
 		"\"Zürich\"}}\n</tool_call>"
-	use := api.Block{Kind: api.BlockToolUse, ToolName: "weather",
-		Input: []byte(`{"city": "Zürich"}`)}
+	use := api.Block{
+		Kind: api.BlockToolUse, ToolName: "weather",
+		Input: []byte(`{"city": "Zürich"}`),
+	}
 	f("Hello.", weather, api.FinishStop, block(api.BlockText, "Hello."))
 	f("<think>\nhm\n</think>\n\nHello.", nil, api.FinishStop, block(api.BlockReasoning, "hm"),
 		block(api.BlockText, "Hello."))
@@ -139,10 +143,14 @@ func TestUsageAgreesEverywhere(t *testing.T) {
 			v = v.(map[string]any)[p]
 		}
 		u := v.(map[string]any)
-		in := []any{u["inputTokens"], u["inputTokenCount"], u["prompt_token_count"],
-			u["prompt_tokens"]}
-		out := []any{u["outputTokens"], u["outputTokenCount"], u["generation_token_count"],
-			u["completion_tokens"]}
+		in := []any{
+			u["inputTokens"], u["inputTokenCount"], u["prompt_token_count"],
+			u["prompt_tokens"],
+		}
+		out := []any{
+			u["outputTokens"], u["outputTokenCount"], u["generation_token_count"],
+			u["completion_tokens"],
+		}
 		for i := range in {
 			if in[i] != nil {
 				got[where] = fmt.Sprint(in[i], " in, ", out[i], " out")
@@ -200,8 +208,10 @@ func TestLlamaBodiesContinueRawPrompts(t *testing.T) {
 
 func TestModelsAnswerToTheirAliases(t *testing.T) {
 	f := start(t, setup{})
-	for _, path := range []string{"/model/meta.tiny-v1%3A0/converse",
-		"/model/meta.tiny-v1:0/converse"} {
+	for _, path := range []string{
+		"/model/meta.tiny-v1%3A0/converse",
+		"/model/meta.tiny-v1:0/converse",
+	} {
 		if a := f.post(path, converseHi); a.status != 200 {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}

@@ -43,8 +43,10 @@ func (m *model) numControls(ids []int32) int {
 }
 
 func userSays(text string) *api.Request {
-	return &api.Request{Messages: []api.Message{{Role: "user",
-		Content: []api.Block{{Text: text}}}}}
+	return &api.Request{Messages: []api.Message{{
+		Role:    "user",
+		Content: []api.Block{{Text: text}},
+	}}}
 }
 
 // TestTextNeverBecomesAControlToken says every control token in every place that a client can
@@ -53,8 +55,10 @@ func TestTextNeverBecomesAControlToken(t *testing.T) {
 	for _, checkpoint := range []string{"llama3-chat", "qwen3"} {
 		m := testModel(t, checkpoint)
 		for _, control := range controlTexts(m) {
-			for _, text := range []string{control, "a" + control + "b", control + control,
-				control[:1] + control, seam + control, control[:2] + seam + control[2:]} {
+			for _, text := range []string{
+				control, "a" + control + "b", control + control,
+				control[:1] + control, seam + control, control[:2] + seam + control[2:],
+			} {
 				checkControls(t, m, text)
 			}
 		}
@@ -74,8 +78,10 @@ func checkControls(t *testing.T, m *model, text string) {
 	f("the user's text", userSays)
 	f("the system's text", func(s string) *api.Request {
 		req := userSays("Hi")
-		req.Messages = slices.Insert(req.Messages, 0, api.Message{Role: "system",
-			Content: []api.Block{{Text: s}}})
+		req.Messages = slices.Insert(req.Messages, 0, api.Message{
+			Role:    "system",
+			Content: []api.Block{{Text: s}},
+		})
 		return req
 	})
 	f("a tool", func(s string) *api.Request {
@@ -94,11 +100,15 @@ func checkControls(t *testing.T, m *model, text string) {
 		req := userSays("Hi")
 		args := `{"a":` + string(api.AppendString(nil, s)) + `}`
 		req.Messages = append(req.Messages,
-			api.Message{Role: "assistant", Content: []api.Block{{Kind: api.BlockToolUse,
+			api.Message{Role: "assistant", Content: []api.Block{{
+				Kind:     api.BlockToolUse,
 				ToolID:   "1",
-				ToolName: "f", Input: []byte(args)}}},
-			api.Message{Role: "user", Content: []api.Block{{Kind: api.BlockToolResult, ToolID: "1",
-				Content: []api.Block{{Text: s}}}}})
+				ToolName: "f", Input: []byte(args),
+			}}},
+			api.Message{Role: "user", Content: []api.Block{{
+				Kind: api.BlockToolResult, ToolID: "1",
+				Content: []api.Block{{Text: s}},
+			}}})
 		return req
 	})
 }

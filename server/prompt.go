@@ -137,8 +137,10 @@ func (m *model) messages(in []api.Message) ([]chat.Message, *api.Error) {
 				if err != nil {
 					return nil, err
 				}
-				out = append(out, chat.Message{Role: "tool", ToolCallID: m.plain(b.ToolID),
-					Content: text})
+				out = append(out, chat.Message{
+					Role: "tool", ToolCallID: m.plain(b.ToolID),
+					Content: text,
+				})
 				results++
 			default:
 				return nil, m.noImages()
@@ -173,8 +175,10 @@ func (m *model) chatTools(req *api.Request) []chat.Tool {
 		if req.ToolChoice.Mode == api.ToolNamed && t.Name != req.ToolChoice.Name {
 			continue
 		}
-		tools = append(tools, chat.Tool{Name: m.plain(t.Name), Description: m.plain(t.Description),
-			Parameters: m.plainJSON(t.Schema)})
+		tools = append(tools, chat.Tool{
+			Name: m.plain(t.Name), Description: m.plain(t.Description),
+			Parameters: m.plainJSON(t.Schema),
+		})
 	}
 	return tools
 }

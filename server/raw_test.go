@@ -166,8 +166,10 @@ func framingProbes(p *probes) {
 	p.refuse("chunked in 1.0",
 		"GET /ping HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: "+
 			"chunked\r\n\r\n0\r\n\r\n"+second)
-	for _, length := range []string{"-1", "+3", "0x3", "3 3", "3, 3", "3,4", "3.0", "1e1", "",
-		"99999999999999999999", "9223372036854775808", "٣", "3\v", "abc"} {
+	for _, length := range []string{
+		"-1", "+3", "0x3", "3 3", "3, 3", "3,4", "3.0", "1e1", "",
+		"99999999999999999999", "9223372036854775808", "٣", "3\v", "abc",
+	} {
 		p.refuse("content-length "+length, post("Content-Length: "+length+"\r\n", "abc")+second)
 	}
 	p.refuse("two content-lengths", post("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"))
@@ -175,8 +177,10 @@ func framingProbes(p *probes) {
 		second))
 	p.refuse("declared 100 GiB", post("Content-Length: 107374182400\r\n", "abc"))
 	p.refuse("short body", post("Content-Length: 30\r\n", "abc"))
-	for _, size := range []string{"", "g", "-1", "+3", "0x3", " 3", "3_0", "FFFFFFFFFFFFFFFFF",
-		"ffffffffffffffff", "7fffffffffffffff", "3\n", "\r\n3"} {
+	for _, size := range []string{
+		"", "g", "-1", "+3", "0x3", " 3", "3_0", "FFFFFFFFFFFFFFFFF",
+		"ffffffffffffffff", "7fffffffffffffff", "3\n", "\r\n3",
+	} {
 		p.refuse(fmt.Sprintf("chunk size %q", size),
 			post("Transfer-Encoding: chunked\r\n", size+"\r\nabc\r\n0\r\n\r\n"))
 	}
@@ -199,8 +203,10 @@ func framingProbes(p *probes) {
 // TestRawRequests sends every probe over a connection of its own. Wrong is what could make two
 // servers disagree about where a request ends or what it says.
 func TestRawRequests(t *testing.T) {
-	f := start(t, setup{cfg: Config{Limits: Limits{ReadTime: 300 * time.Millisecond,
-		IdleTime: 300 * time.Millisecond}}})
+	f := start(t, setup{cfg: Config{Limits: Limits{
+		ReadTime: 300 * time.Millisecond,
+		IdleTime: 300 * time.Millisecond,
+	}}})
 	var p probes
 	requestLineProbes(&p)
 	headerProbes(&p)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -170,14 +169,10 @@ func TestTheLargestBodyIsRead(t *testing.T) {
 
 func TestSlowButSteadyBodiesAreRead(t *testing.T) {
 	f := start(t, setup{cfg: Config{Limits: Limits{ReadTime: 200 * time.Millisecond}}})
-	c, err := net.Dial("tcp", f.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := f.dial()
 	piece := strings.Repeat(" ", 128<<10) // a second's worth at the least rate
 	body := chatHi + strings.Repeat(piece, 8)
-	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", chatPath,
+	f.send(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", chatPath,
 		len(body))
 	for len(body) > 0 {
 		n := min(len(piece), len(body))
@@ -197,11 +192,7 @@ func TestTricklesAreCutOff(t *testing.T) {
 	f := start(t, setup{cfg: Config{Limits: Limits{ReadTime: 200 * time.Millisecond}}})
 	f2 := func(what, first, drop string) {
 		t.Helper()
-		c, err := net.Dial("tcp", f.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+		c := f.dial()
 		if _, err := io.WriteString(c, first); err != nil {
 			t.Fatal(err)
 		}

@@ -24,8 +24,10 @@ func openaiDialect() *dialect { return &dialect{"x-request-id", failOpenAI} }
 func bedrockDialect() *dialect { return &dialect{"x-amzn-RequestId", failBedrock} }
 
 func failOpenAI(err *api.Error, id string) reply {
-	p := reply{status: openai.Status(err), contentType: "application/json",
-		body: openai.AppendError(nil, err)}
+	p := reply{
+		status: openai.Status(err), contentType: "application/json",
+		body: openai.AppendError(nil, err),
+	}
 	p.set("x-request-id", id)
 	if err.Code == api.Unauthenticated {
 		p.set("WWW-Authenticate", "Bearer")
@@ -75,8 +77,10 @@ func routeTable() map[string][]route {
 		}}}
 	}
 	get := func(open bool, f func(s *Server, r *request) reply) []route {
-		return []route{{method: "GET", open: open, serve: f}, {method: "HEAD", open: open,
-			serve: f}}
+		return []route{{method: "GET", open: open, serve: f}, {
+			method: "HEAD", open: open,
+			serve: f,
+		}}
 	}
 	t := map[string][]route{
 		"/health":  get(true, (*Server).serveHealth),
@@ -191,8 +195,10 @@ func modelRoute(escaped string) func(*Server, *request) reply {
 		if m == nil {
 			return s.refuse(r, openaiDialect(), unknownModel(id, "model"))
 		}
-		p := reply{status: 200, contentType: "application/json",
-			body: openai.AppendModel(nil, m.info(id))}
+		p := reply{
+			status: 200, contentType: "application/json",
+			body: openai.AppendModel(nil, m.info(id)),
+		}
 		p.set("x-request-id", r.id)
 		return p
 	}
@@ -203,8 +209,10 @@ func unknownModel(id, field string) *api.Error {
 	if len(id) > maxShown {
 		id = strings.ToValidUTF8(id[:maxShown], "") + "..."
 	}
-	return &api.Error{Code: api.NotFound, Field: field,
-		Message: fmt.Sprintf("the model %q is not served here; GET /v1/models lists all", id)}
+	return &api.Error{
+		Code: api.NotFound, Field: field,
+		Message: fmt.Sprintf("the model %q is not served here; GET /v1/models lists all", id),
+	}
 }
 
 func (s *Server) serveModels(r *request) reply {

@@ -50,16 +50,20 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := start(t, setup{context: 300, cfg: Config{Auth: AuthKeys, Keys: keys, Logger: log,
-		Limits: Limits{ReadTime: 200 * time.Millisecond, MaxBody: 1 << 20}}})
+	f := start(t, setup{context: 300, cfg: Config{
+		Auth: AuthKeys, Keys: keys, Logger: log,
+		Limits: Limits{ReadTime: 200 * time.Millisecond, MaxBody: 1 << 20},
+	}})
 	auth := []string{"Authorization", "Bearer " + canary + "-key", "X-Request-Id", canary}
 	numGood := 0
 	for _, body := range secretBodies(canary) {
-		for _, path := range []string{chatPath, textPath, conversePath,
+		for _, path := range []string{
+			chatPath, textPath, conversePath,
 			"/model/" + canary + "/converse",
 			"/model/tiny/invoke", "/model/tiny/converse-stream", "/" + canary,
 			chatPath + "?k=" + canary,
-			"/model/tiny/invoke-with-response-stream", "/v1/models/" + canary} {
+			"/model/tiny/invoke-with-response-stream", "/v1/models/" + canary,
+		} {
 			if f.post(path, body, auth...).status == 200 {
 				numGood++
 			}
@@ -69,11 +73,13 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	f.do("GET", "/v1/models/"+canary, "", auth...)
 	head := "POST " + chatPath + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
 		"" + canary + "\r\n"
-	for _, rest := range []string{"X Y: " + canary + "\r\n\r\n", canary + "\r\n\r\n",
+	for _, rest := range []string{
+		"X Y: " + canary + "\r\n\r\n", canary + "\r\n\r\n",
 		"Content-Length: 9999999999\r\n\r\n" + canary, "Content-Length: 90\r\n\r\n" + canary,
 		"Transfer-Encoding: chunked\r\n\r\n" + canary, "X: " + strings.Repeat(canary,
 			9999) + "\r\n\r\n",
-		"Host: " + canary + "\r\n\r\n", "Expect: " + canary + "\r\n\r\n", "X: " + canary} {
+		"Host: " + canary + "\r\n\r\n", "Expect: " + canary + "\r\n\r\n", "X: " + canary,
+	} {
 		f.raw(head+rest, 400*time.Millisecond)
 	}
 	f.raw(canary+" / HTTP/1.1\r\n\r\n", 400*time.Millisecond)

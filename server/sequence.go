@@ -44,7 +44,8 @@ type heldLogprob struct {
 const seedTokens = 8
 
 func newSequence(g *generation, index int, stream *batcher.Stream, prompt []int32,
-	stop *stopper) *sequence {
+	stop *stopper,
+) *sequence {
 	q := &sequence{g: g, index: index, stream: stream, dec: g.model.Tokenizer.NewDecoder(false)}
 	for _, id := range prompt[max(0, len(prompt)-seedTokens):] {
 		if !g.model.Tokenizer.IsSpecial(id) {
@@ -96,12 +97,16 @@ func (q *sequence) broken(e *batcher.Event) error {
 	case errors.Is(cause, errDrained):
 		return drained()
 	case e.Finish == batcher.FinishAborted:
-		return &api.Error{Code: api.Unavailable, Retry: time.Second,
-			Message: "the answer was ended by the server; send the request again"}
+		return &api.Error{
+			Code: api.Unavailable, Retry: time.Second,
+			Message: "the answer was ended by the server; send the request again",
+		}
 	}
 	q.g.s.log.Error("sequence failed", zap.String("request", q.g.r.id), zap.Error(e.Err))
-	return &api.Error{Code: api.DeviceFailed, Retry: time.Second,
-		Message: "the device that runs the model failed; send the request again"}
+	return &api.Error{
+		Code: api.DeviceFailed, Retry: time.Second,
+		Message: "the device that runs the model failed; send the request again",
+	}
 }
 
 func (q *sequence) decode(e *batcher.Event) {
@@ -158,14 +163,14 @@ func (q *sequence) finish(r batcher.FinishReason) {
 	if q.findStop() {
 		return
 	}
-	reason := api.FinishStop
 	switch r {
 	case batcher.FinishLength:
-		reason = api.FinishLength
+		q.conclude(api.FinishLength, "")
 	case batcher.FinishContext:
-		reason = api.FinishContext
+		q.conclude(api.FinishContext, "")
+	default:
+		q.conclude(api.FinishStop, "")
 	}
-	q.conclude(reason, "")
 }
 
 // conclude releases all that is held and emits the end.

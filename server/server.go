@@ -52,8 +52,10 @@ func New(cfg Config) (*Server, error) {
 	if cfg.DrainTimeout == 0 {
 		cfg.DrainTimeout = 30 * time.Second
 	}
-	s := &Server{cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Logger,
-		models: make(map[string]*model), routes: routeTable()}
+	s := &Server{
+		cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Logger,
+		models: make(map[string]*model), routes: routeTable(),
+	}
 	for i := range cfg.Models {
 		m := newModel(&cfg.Models[i])
 		s.served = append(s.served, m)

@@ -47,8 +47,10 @@ func (s *stopper) grow(at int32, c byte) int32 {
 		return n
 	}
 	n := int32(len(s.nodes))
-	s.nodes = append(s.nodes, stopNode{char: c, depth: s.nodes[at].depth + 1,
-		sibling: s.nodes[at].child})
+	s.nodes = append(s.nodes, stopNode{
+		char: c, depth: s.nodes[at].depth + 1,
+		sibling: s.nodes[at].child,
+	})
 	s.nodes[at].child = n
 	return n
 }

@@ -218,16 +218,8 @@ func TestUsageEndsAtTheStopString(t *testing.T) {
 // leave opens a stream or a plain request and closes the connection when it has begun.
 func (f *fixture) leave(body string, stream, reset bool) {
 	f.t.Helper()
-	c, err := net.Dial("tcp", f.addr)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	request := fmt.Sprintf("POST /v1/completions HTTP/1.1\r\nHost: "+
-		"localhost\r\nContent-Length: %d\r\n\r\n%s",
-		len(body), body)
-	if _, err := io.WriteString(c, request); err != nil {
-		f.t.Fatal(err)
-	}
+	c := f.dial()
+	f.send(c, "%s", postOf(textPath, body))
 	if stream {
 		if _, err := bufio.NewReader(c).ReadString('{'); err != nil {
 			f.t.Fatal(err)
@@ -238,11 +230,11 @@ func (f *fixture) leave(body string, stream, reset bool) {
 		}
 	}
 	if reset {
-		if err := c.(*net.TCPConn).SetLinger(0); err != nil {
+		if err := c.SetLinger(0); err != nil {
 			f.t.Fatal(err)
 		}
 	}
-	c.Close()
+	closeNow(c)
 }
 
 func TestClientsThatLeaveFreeTheirBlocks(t *testing.T) {
@@ -281,7 +273,7 @@ func TestClientThatLeavesTheQueueIsForgotten(t *testing.T) {
 	}
 	wg.Go(func() {
 		if resp, err := f.http.Do(req); err == nil {
-			resp.Body.Close()
+			closeNow(resp.Body)
 			t.Error("the second request was answered")
 		}
 	})
@@ -295,23 +287,16 @@ func TestClientThatLeavesTheQueueIsForgotten(t *testing.T) {
 
 func TestSlowReaderIsDroppedAndOthersAreNot(t *testing.T) {
 	const stall = 300 * time.Millisecond
-	f := start(t, setup{noEOS: true, context: 8192, stepTime: time.Millisecond, seqs: 80,
-		cfg: Config{Limits: Limits{StallTime: stall}}})
-	c, err := net.Dial("tcp", f.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+	f := start(t, setup{
+		noEOS: true, context: 8192, stepTime: time.Millisecond, seqs: 80,
+		cfg: Config{Limits: Limits{StallTime: stall}},
+	})
+	c := f.dial()
+	if err := c.SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
 	body := completionBody("once", 1, 8000, `,"stream":true,"n":64`)
-	_, err = fmt.Fprintf(c,
-		"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
-		len(body), body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f.send(c, "%s", postOf(textPath, body))
 	for f.srv.inFlight.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -352,11 +337,7 @@ func TestShutdownLosesNoStream(t *testing.T) {
 	for f.srv.inFlight.Load() < int64(len(results)) {
 		time.Sleep(time.Millisecond)
 	}
-	idle, err := net.Dial("tcp", f.addr) // must not hold the shutdown up
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer idle.Close()
+	f.dial() // must not hold the shutdown up
 	down := make(chan error, 1)
 	go func() { down <- f.srv.Shutdown(context.Background()) }()
 	for !f.srv.draining.Load() {
@@ -386,17 +367,10 @@ func TestShutdownLosesNoStream(t *testing.T) {
 // TestShutdownWaitsForTheLastAnswer reads a large answer only after the shutdown has begun.
 func TestShutdownWaitsForTheLastAnswer(t *testing.T) {
 	f := start(t, setup{noEOS: true, seqs: 128})
-	c, err := net.Dial("tcp", f.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := f.dial()
 	body := strings.Replace(chatHi, `"max_tokens":3`, `"max_tokens":800,"logprobs":true,"n":128`, 1)
-	_, err = fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", chatPath,
+	f.send(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", chatPath,
 		len(body), body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for f.loop.Stats().GeneratedTokens < 128*800 || f.srv.inFlight.Load() > 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -407,7 +381,7 @@ func TestShutdownWaitsForTheLastAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer closeNow(resp.Body)
 	data, err := io.ReadAll(resp.Body)
 	if err != nil || !json.Valid(data) || len(data) < 6<<20 {
 		t.Errorf("%d bytes of the answer, %v", len(data), err)
@@ -418,16 +392,22 @@ func TestShutdownWaitsForTheLastAnswer(t *testing.T) {
 }
 
 func TestDrainTimeoutEndsStreamsWithAnError(t *testing.T) {
-	f := start(t, setup{noEOS: true, stepTime: 5 * time.Millisecond,
-		cfg: Config{DrainTimeout: 50 * time.Millisecond}})
+	f := start(t, setup{
+		noEOS: true, stepTime: 5 * time.Millisecond,
+		cfg: Config{DrainTimeout: 50 * time.Millisecond},
+	})
 	var wg sync.WaitGroup
 	bodies := make([]string, 4)
-	paths := []string{"/v1/completions", "/model/tiny/invoke-with-response-stream",
+	paths := []string{
+		"/v1/completions", "/model/tiny/invoke-with-response-stream",
 		"/v1/completions",
-		"/model/tiny/converse"}
-	requests := []string{completionBody("a", 1, 1900, `,"stream":true`),
+		"/model/tiny/converse",
+	}
+	requests := []string{
+		completionBody("a", 1, 1900, `,"stream":true`),
 		`{"prompt":"a","max_gen_len":1900}`,
-		completionBody("a", 1, 1900, ""), `{"messages":[{"role":"user","content":[{"text":"a"}]}]}`}
+		completionBody("a", 1, 1900, ""), `{"messages":[{"role":"user","content":[{"text":"a"}]}]}`,
+	}
 	status := make([]int, 4)
 	for i := range bodies {
 		wg.Go(func() {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -28,8 +27,10 @@ type tokenStream struct {
 func newTokenStream(t testing.TB, f *fixture, kind string) *tokenStream {
 	t.Helper()
 	var codec api.Codec
-	req := &api.Request{Kind: api.Chat, NumChoices: 1, Stream: true, Model: "tiny",
-		Stop: []string{"\n\nHuman:", "</answer>"}}
+	req := &api.Request{
+		Kind: api.Chat, NumChoices: 1, Stream: true, Model: "tiny",
+		Stop: []string{"\n\nHuman:", "</answer>"},
+	}
 	switch kind {
 	case "openai":
 		codec = openai.NewChat(req, openai.Call{ID: f.srv.newID(), Created: 1700000000}, false)
@@ -101,15 +102,10 @@ func BenchmarkServedStreams(b *testing.B) {
 	const numClients, numTokens = 64, 512
 	f := start(b, setup{noEOS: true})
 	body := completionBody("once", 1, numTokens, `,"stream":true`)
-	request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
-		textPath, len(body), body)
+	request := postOf(textPath, body)
 	clients := make([]net.Conn, numClients)
 	for i := range clients {
-		c, err := net.Dial("tcp", f.addr)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer c.Close()
+		c := f.dial()
 		clients[i] = c
 	}
 	b.ReportAllocs()

@@ -31,8 +31,10 @@ func newWatcher() (*watcher, error) {
 func (w *watcher) add(c *conn) error {
 	var err error
 	control := c.fd(func(fd uintptr) {
-		e := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff,
-			Fd: int32(uint32(c.id)), Pad: int32(uint32(c.id >> 32))}
+		e := unix.EpollEvent{
+			Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff,
+			Fd:     int32(uint32(c.id)), Pad: int32(uint32(c.id >> 32)),
+		}
 		err = unix.EpollCtl(w.fd, unix.EPOLL_CTL_ADD, int(fd), &e)
 	})
 	if control != nil {

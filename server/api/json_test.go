@@ -165,9 +165,11 @@ func TestUnreadFieldsAreKnown(t *testing.T) {
 }
 
 func FuzzParseJSON(f *testing.F) {
-	for _, s := range []string{`{"a":[1,2.5e3,"x\u00e9",null,true]}`, `"\ud83d\ude00"`, `[[[]]]`,
+	for _, s := range []string{
+		`{"a":[1,2.5e3,"x\u00e9",null,true]}`, `"\ud83d\ude00"`, `[[[]]]`,
 		`{"a":1}`,
-		`{"messages":[{"role":"user","content":"hi"}],"n":1}`} {
+		`{"messages":[{"role":"user","content":"hi"}],"n":1}`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

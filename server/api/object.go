@@ -16,13 +16,7 @@ func (o *Object) Value() Value { return o.v }
 func (o *Object) Get(name string) (Value, bool) {
 	for n, k := range o.keys {
 		key := Value{o.v.doc, k}
-		same := false
-		if key.node().escaped {
-			same = key.text() == name
-		} else {
-			same = string(key.bytes()) == name
-		}
-		if same {
+		if key.equals(name) {
 			o.seen[n] = true
 			return Value{o.v.doc, k + 1}, true
 		}
@@ -30,10 +24,18 @@ func (o *Object) Get(name string) (Value, bool) {
 	return Value{}, false
 }
 
+// equals compares a string without copying it, where it has no escapes.
+func (v Value) equals(s string) bool {
+	if v.node().escaped {
+		return v.text() == s
+	}
+	return string(v.bytes()) == s
+}
+
 // Has reports whether the field is there, without reading it.
 func (o *Object) Has(name string) bool {
 	for _, k := range o.keys {
-		if (Value{o.v.doc, k}).text() == name {
+		if (Value{o.v.doc, k}).equals(name) {
 			return true
 		}
 	}

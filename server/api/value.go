@@ -178,8 +178,9 @@ func (v Value) show() string {
 		return "an array"
 	case jsonObject:
 		return "an object"
+	default:
+		return clip(string(v.bytes()))
 	}
-	return clip(string(v.bytes()))
 }
 
 func clip(s string) string {

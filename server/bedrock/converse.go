@@ -31,8 +31,10 @@ func DecodeConverse(body []byte, call Call) (*api.Request, *Converse, *api.Error
 		return nil, nil, err
 	}
 	o := root.Object()
-	req := &api.Request{Operation: "Converse", Kind: api.Chat, Model: call.Model, NumChoices: 1,
-		Stream: call.Stream, TemplateArgs: map[string][]byte{}}
+	req := &api.Request{
+		Operation: "Converse", Kind: api.Chat, Model: call.Model, NumChoices: 1,
+		Stream: call.Stream, TemplateArgs: map[string][]byte{},
+	}
 	if call.Stream {
 		req.Operation = "ConverseStream"
 	}
@@ -168,7 +170,7 @@ func readEchoes(o *api.Object) []byte {
 	var echo []byte
 	if v, ok := o.Get("performanceConfig"); ok {
 		c := v.Object()
-		c.OneOf("latency", "standard", "optimized")
+		c.OneOf("latency", "standard", "optimized") //nolint:misspell // the service's word
 		refuse(c)
 		echo = append(append(echo, `,"performanceConfig":`...), v.Raw()...)
 	}

@@ -142,8 +142,9 @@ func stopReason(r api.FinishReason) string {
 		return "max_tokens"
 	case api.FinishContext:
 		return "model_context_window_exceeded"
+	default:
+		return "end_turn"
 	}
-	return "end_turn"
 }
 
 func appendUsage(dst []byte, u api.Usage, t api.Timing) []byte {
@@ -201,9 +202,10 @@ func appendBlockOut(dst []byte, b *api.Block) []byte {
 	case api.BlockReasoning:
 		dst = append(dst, `{"reasoningContent":{"reasoningText":{"text":`...)
 		return append(api.AppendString(dst, b.Text), `}}}`...)
+	default:
+		dst = append(dst, `{"text":`...)
+		return append(api.AppendString(dst, b.Text), '}')
 	}
-	dst = append(dst, `{"text":`...)
-	return append(api.AppendString(dst, b.Text), '}')
 }
 
 // appendDocument appends arguments as JSON; what the model wrote badly travels as a string.

@@ -35,16 +35,21 @@ func TestDecodeConverseReadsContent(t *testing.T) {
 	f(`{"text":"a"},{"text":"b"}`, text("a"), text("b"))
 	f(`{"text":"a"},{"cachePoint":{"type":"default","ttl":"1h"}}`, text("a"))
 	f(`{"toolUse":{"toolUseId":"t_1.:-","name":"f","input":{"x":[1, 2]}}}`, api.Block{
-		Kind: api.BlockToolUse, ToolID: "t_1.:-", ToolName: "f", Input: []byte(`{"x":[1, 2]}`)})
+		Kind: api.BlockToolUse, ToolID: "t_1.:-", ToolName: "f", Input: []byte(`{"x":[1, 2]}`),
+	})
 	f(`{"toolResult":{"toolUseId":"t","status":"error","content":[{"text":"no"},
 		{"json":{"a":1}}]}}`,
-		api.Block{Kind: api.BlockToolResult, ToolID: "t", IsError: true,
-			Content: []api.Block{text("no"), text(`{"a":1}`)}})
+		api.Block{
+			Kind: api.BlockToolResult, ToolID: "t", IsError: true,
+			Content: []api.Block{text("no"), text(`{"a":1}`)},
+		})
 	f(`{"reasoningContent":{"reasoningText":{"text":"hm","signature":"s"}}},{"text":"a"}`,
 		api.Block{Kind: api.BlockReasoning, Text: "hm"}, text("a"))
 	f(`{"reasoningContent":{"redactedContent":"AAAA"}},{"text":"a"}`, text("a"))
-	f(`{"image":{"format":"png","source":{"bytes":"AQI="}}}`, api.Block{Kind: api.BlockImage,
-		Format: "png", Data: []byte{1, 2}})
+	f(`{"image":{"format":"png","source":{"bytes":"AQI="}}}`, api.Block{
+		Kind:   api.BlockImage,
+		Format: "png", Data: []byte{1, 2},
+	})
 	f(`{"document":{"format":"md","name":"notes","source":{"bytes":"IyBBCg=="}}}`,
 		text("Document notes:\n# A\n\n"))
 	f(`{"document":{"name":"n","source":{"text":"T"},"context":"C"}}`, text("Document n:\nC\nT\n"))
@@ -72,8 +77,10 @@ func TestDecodeConverseReadsEverything(t *testing.T) {
 			{Role: "system", Content: []api.Block{{Text: "Be brief."}}},
 			{Role: "user", Content: []api.Block{{Text: "Hi"}}},
 		},
-		Tools: []api.Tool{{Name: "f", Description: "d", Schema: []byte(`{"type":"object"}`),
-			Strict: true}},
+		Tools: []api.Tool{{
+			Name: "f", Description: "d", Schema: []byte(`{"type":"object"}`),
+			Strict: true,
+		}},
 		ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "f"},
 		Sampling: api.Sampling{
 			MaxTokens: api.Some(7), MaxTokensField: "inferenceConfig.maxTokens",
@@ -82,8 +89,10 @@ func TestDecodeConverseReadsEverything(t *testing.T) {
 			PresencePenalty: api.Some(-2.0), FrequencyPenalty: api.Some(2.0),
 		},
 		Stop: []string{"END", "\n"},
-		TemplateArgs: map[string][]byte{"enable_thinking": []byte("false"),
-			"x": []byte("[1]")},
+		TemplateArgs: map[string][]byte{
+			"enable_thinking": []byte("false"),
+			"x":               []byte("[1]"),
+		},
 	}
 	if diff := cmp.Diff(want, req); diff != "" {
 		t.Error(diff)
@@ -94,15 +103,15 @@ func TestDecodeConverseRefuses(t *testing.T) {
 	f := func(body, field, reason string) {
 		t.Helper()
 		_, _, err := DecodeConverse([]byte(body), Call{Model: "m"})
-		switch name, status := "", 0; {
-		case err == nil:
+		if err == nil {
 			t.Errorf("%s was accepted", body)
-		case err.Field != field || !strings.Contains(err.Message, reason):
+			return
+		}
+		if err.Field != field || !strings.Contains(err.Message, reason) {
 			t.Errorf("%s: field %q: %s; want %q, %q", body, err.Field, err.Message, field, reason)
-		default:
-			if name, status = Exception(err); name != "ValidationException" || status != 400 {
-				t.Errorf("%s: %s %d", body, name, status)
-			}
+		}
+		if name, status := Exception(err); name != "ValidationException" || status != 400 {
+			t.Errorf("%s: %s %d", body, name, status)
 		}
 	}
 	f(``, "", "empty")
@@ -159,9 +168,11 @@ func TestDecodeConverseRefuses(t *testing.T) {
 }
 
 // numbers are values that some field must refuse.
-var numbers = []string{"-1", "0", "1e308", "-1e308", "2147483648", "9223372036854775808", "1.5",
+var numbers = []string{
+	"-1", "0", "1e308", "-1e308", "2147483648", "9223372036854775808", "1.5",
 	`"1"`,
-	"null", "true", "[]", "{}", "1e999"}
+	"null", "true", "[]", "{}", "1e999",
+}
 
 func TestNumericFieldsRefuseWhatTheyMust(t *testing.T) {
 	f := func(field, accepted string, decode func(number string) *api.Error) {

@@ -32,8 +32,9 @@ func Exception(err *api.Error) (name string, status int) {
 		return "ThrottlingException", 429
 	case api.Unavailable:
 		return "ServiceUnavailableException", 503
+	default:
+		return "InternalServerException", 500
 	}
-	return "InternalServerException", 500
 }
 
 // AppendError appends the body of an error; its name travels in the header x-amzn-ErrorType.
@@ -67,8 +68,9 @@ func streamException(err *api.Error) string {
 		return "serviceUnavailableException"
 	case api.DeviceFailed, api.ModelFailed:
 		return "modelStreamErrorException"
+	default:
+		return "internalServerException"
 	}
-	return "internalServerException"
 }
 
 // appendException appends the exception frame that ends a stream.

@@ -3,6 +3,7 @@ package bedrock
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"io"
 	"testing"
 
@@ -52,7 +53,7 @@ func decodeFrames(t testing.TB, data []byte) []frame {
 	var frames []frame
 	for {
 		m, err := dec.Decode(r, nil)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return frames
 		}
 		if err != nil {
@@ -78,9 +79,14 @@ func TestFramesEqualAWSEncoder(t *testing.T) {
 		got := h.end(append(h.begin(bytes.Clone(before)), payload...), len(before))
 		want := bytes.NewBuffer(bytes.Clone(before))
 		m := eventstream.Message{Payload: payload}
-		for _, kv := range [][2]string{{":event-type", event}, {":content-type",
-			"application/json"},
-			{":message-type", "event"}} {
+		for _, kv := range [][2]string{
+			{":event-type", event},
+			{
+				":content-type",
+				"application/json",
+			},
+			{":message-type", "event"},
+		} {
 			m.Headers.Set(kv[0], eventstream.StringValue(kv[1]))
 		}
 		if err := eventstream.NewEncoder().Encode(want, m); err != nil {

@@ -43,8 +43,13 @@ func plain(reason api.FinishReason, stop string) []api.Event {
 		{Kind: api.Start, Usage: api.Usage{Input: 3}},
 		{Kind: api.TextDelta, Text: []byte("Once upon"), Usage: api.Usage{Input: 3, Output: 1}},
 		{Kind: api.TextDelta, Text: []byte(" a time"), Usage: api.Usage{Input: 3, Output: 2}},
-		{Kind: api.Finish, Reason: reason, StopString: stop, Usage: api.Usage{Input: 3, Output: 3},
-			Timing: timing},
+		{
+			Kind: api.Finish, Reason: reason, StopString: stop, Usage: api.Usage{
+				Input:  3,
+				Output: 3,
+			},
+			Timing: timing,
+		},
 		{Kind: api.End, Usage: api.Usage{Input: 3, Output: 3}, Timing: timing},
 	}
 }
@@ -66,8 +71,10 @@ func answerOf(events []api.Event) *api.Answer {
 		case api.ReasoningDelta:
 			add(api.BlockReasoning, e.Text)
 		case api.ToolStart:
-			blocks = append(blocks, api.Block{Kind: api.BlockToolUse, ToolID: e.ToolID,
-				ToolName: e.ToolName})
+			blocks = append(blocks, api.Block{
+				Kind: api.BlockToolUse, ToolID: e.ToolID,
+				ToolName: e.ToolName,
+			})
 		case api.ToolDelta:
 			b := &blocks[len(blocks)-1]
 			b.Input = append(b.Input, e.Text...)
@@ -75,6 +82,7 @@ func answerOf(events []api.Event) *api.Answer {
 			a.Choices[0].Reason, a.Choices[0].StopString = e.Reason, e.StopString
 		case api.End:
 			a.Usage, a.Timing = e.Usage, e.Timing
+		default: // the others bring no content
 		}
 	}
 	a.Choices[0].Content = blocks

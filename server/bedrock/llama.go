@@ -69,8 +69,9 @@ func llamaStop(r api.FinishReason) string {
 		return "null"
 	case api.FinishLength, api.FinishContext:
 		return `"length"`
+	default:
+		return `"stop"`
 	}
-	return `"stop"`
 }
 
 // AppendError implements api.Codec; Invoke frames errors itself.

@@ -14,8 +14,10 @@ type Chat struct {
 
 // NewChat makes the codec of one request.
 func NewChat(req *api.Request, call Call, includeUsage bool) *Chat {
-	c := &Chat{frame: serverSent(), usage: includeUsage, logprobs: req.Sampling.Logprobs.Set,
-		tools: make([]int, max(1, req.NumChoices))}
+	c := &Chat{
+		frame: serverSent(), usage: includeUsage, logprobs: req.Sampling.Logprobs.Set,
+		tools: make([]int, max(1, req.NumChoices)),
+	}
 	id := "chatcmpl-" + call.ID
 	c.head = appendHead(nil, id, "chat.completion.chunk", call.Created, req.Model)
 	c.whole = appendHead(nil, id, "chat.completion", call.Created, req.Model)
@@ -143,6 +145,7 @@ func appendMessage(dst []byte, c *api.Choice) []byte {
 			calls++
 		case api.BlockReasoning:
 			reasoning += c.Content[i].Text
+		default: // text is joined below
 		}
 	}
 	if text := c.Text(); text != "" || calls == 0 {

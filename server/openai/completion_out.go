@@ -33,8 +33,9 @@ func (c *Completion) AppendEvent(dst []byte, e *api.Event) []byte {
 		return append(dst, c.frame.after...)
 	case api.End:
 		return c.end(dst, e)
+	default:
+		return dst
 	}
-	return dst
 }
 
 func (c *Completion) end(dst []byte, e *api.Event) []byte {
@@ -48,7 +49,8 @@ func (c *Completion) end(dst []byte, e *api.Event) []byte {
 }
 
 func (c *Completion) appendChoice(dst []byte, index int, text []byte, tokens []api.TokenLogprob,
-	logprobs bool, reason api.FinishReason) []byte {
+	logprobs bool, reason api.FinishReason,
+) []byte {
 	dst = append(dst, `{"index":`...)
 	dst = api.AppendInt(dst, index)
 	dst = append(dst, `,"text":`...)

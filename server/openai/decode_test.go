@@ -40,27 +40,41 @@ func TestDecodeChatReadsMessages(t *testing.T) {
 	}
 	f(`{"role":"user","content":"a","name":"bob"}`,
 		api.Message{Role: "user", Name: "bob", Content: []api.Block{text("a")}})
-	f(`{"role":"developer","content":"a"}`, api.Message{Role: "system",
-		Content: []api.Block{text("a")}})
+	f(`{"role":"developer","content":"a"}`, api.Message{
+		Role:    "system",
+		Content: []api.Block{text("a")},
+	})
 	f(`{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`,
 		api.Message{Role: "user", Content: []api.Block{text("a"), text("b")}})
 	f(`{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",
 		"function":{"name":"f","arguments":"{\"x\":1}"}}]}`,
-		api.Message{Role: "assistant", Content: []api.Block{{Kind: api.BlockToolUse, ToolID: "c",
-			ToolName: "f", Input: []byte(`{"x":1}`)}}})
+		api.Message{Role: "assistant", Content: []api.Block{{
+			Kind: api.BlockToolUse, ToolID: "c",
+			ToolName: "f", Input: []byte(`{"x":1}`),
+		}}})
 	f(`{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f",
 		"arguments":"{broken"}}]}`,
-		api.Message{Role: "assistant", Content: []api.Block{{Kind: api.BlockToolUse, ToolID: "c",
-			ToolName: "f", Input: []byte(`"{broken"`)}}})
-	f(`{"role":"assistant","reasoning_content":"hm","content":"a"}`, api.Message{Role: "assistant",
-		Content: []api.Block{{Kind: api.BlockReasoning, Text: "hm"}, text("a")}})
-	f(`{"role":"tool","tool_call_id":"c","content":"42"}`, api.Message{Role: "tool",
-		Content: []api.Block{{Kind: api.BlockToolResult, ToolID: "c",
-			Content: []api.Block{text("42")}}}})
+		api.Message{Role: "assistant", Content: []api.Block{{
+			Kind: api.BlockToolUse, ToolID: "c",
+			ToolName: "f", Input: []byte(`"{broken"`),
+		}}})
+	f(`{"role":"assistant","reasoning_content":"hm","content":"a"}`, api.Message{
+		Role:    "assistant",
+		Content: []api.Block{{Kind: api.BlockReasoning, Text: "hm"}, text("a")},
+	})
+	f(`{"role":"tool","tool_call_id":"c","content":"42"}`, api.Message{
+		Role: "tool",
+		Content: []api.Block{{
+			Kind: api.BlockToolResult, ToolID: "c",
+			Content: []api.Block{text("42")},
+		}},
+	})
 	f(`{"role":"user","content":[{"type":"image_url",
 		"image_url":{"url":"data:image/png;base64,AQI="}}]}`,
-		api.Message{Role: "user", Content: []api.Block{{Kind: api.BlockImage, Format: "png",
-			Data: []byte("AQI=")}}})
+		api.Message{Role: "user", Content: []api.Block{{
+			Kind: api.BlockImage, Format: "png",
+			Data: []byte("AQI="),
+		}}})
 }
 
 func TestDecodeChatReadsEverything(t *testing.T) {
@@ -80,8 +94,10 @@ func TestDecodeChatReadsEverything(t *testing.T) {
 	want := &api.Request{
 		Operation: "ChatCompletions", Model: "m", NumChoices: 2, Stream: true,
 		Messages: []api.Message{{Role: "user", Content: []api.Block{text("Hi")}}},
-		Tools: []api.Tool{{Name: "f", Description: "d", Schema: []byte(`{"type":"object"}`),
-			Strict: true}},
+		Tools: []api.Tool{{
+			Name: "f", Description: "d", Schema: []byte(`{"type":"object"}`),
+			Strict: true,
+		}},
 		ToolChoice: api.ToolChoice{Mode: api.ToolRequired},
 		Stop:       []string{"a", "b"},
 		Sampling: api.Sampling{
@@ -92,8 +108,10 @@ func TestDecodeChatReadsEverything(t *testing.T) {
 			MaxTokensField: "max_completion_tokens", IgnoreEOS: true, StopIDs: []int32{3},
 			LogitBias: []api.LogitBias{{ID: 7, Bias: -100}}, Logprobs: api.Some(3),
 		},
-		TemplateArgs: map[string][]byte{"reasoning_effort": []byte(`"low"`),
-			"enable_thinking": []byte("false")},
+		TemplateArgs: map[string][]byte{
+			"reasoning_effort": []byte(`"low"`),
+			"enable_thinking":  []byte("false"),
+		},
 		Ignored: []string{"user", "store"}, NumUnknown: 1,
 	}
 	if diff := cmp.Diff(want, req); diff != "" {
@@ -191,9 +209,11 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // numbers are values that some field must refuse.
-var numbers = []string{"-1", "0", "1e308", "-1e308", "2147483648", "9223372036854775808", "1.5",
+var numbers = []string{
+	"-1", "0", "1e308", "-1e308", "2147483648", "9223372036854775808", "1.5",
 	`"1"`,
-	"null", "true", "[]", "{}", "1e999"}
+	"null", "true", "[]", "{}", "1e999",
+}
 
 func TestNumericFieldsRefuseWhatTheyMust(t *testing.T) {
 	f := func(field, accepted string, body func(string) string) {

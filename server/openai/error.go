@@ -25,8 +25,9 @@ func Status(err *api.Error) int {
 		return 431
 	case api.Unavailable:
 		return 503
+	default:
+		return 500
 	}
-	return 500
 }
 
 // kind gives OpenAI's type and code of an error.
@@ -52,8 +53,9 @@ func kind(c api.Code) (kind, code string) {
 		return "invalid_request_error", "model_error"
 	case api.Internal:
 		return "server_error", "internal_error"
+	default:
+		return "invalid_request_error", ""
 	}
-	return "invalid_request_error", ""
 }
 
 // AppendError appends the error body.

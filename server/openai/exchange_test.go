@@ -25,10 +25,12 @@ func script() []api.Event {
 	return []api.Event{
 		{Kind: api.Start, Usage: usage(0)},
 		{Kind: api.ReasoningDelta, Text: []byte("Let me see."), Usage: usage(4)},
-		{Kind: api.TextDelta, Text: []byte("The \"weather\"\n"), Usage: usage(6),
+		{
+			Kind: api.TextDelta, Text: []byte("The \"weather\"\n"), Usage: usage(6),
 			Logprobs: []api.TokenLogprob{
 				token("The \"weather\"\n", -0.25, token("The", -0.25), token("é", -2)),
-			}},
+			},
+		},
 		{Kind: api.TextDelta, Text: []byte("in Zürich 😀"), Usage: usage(8)},
 		{Kind: api.ToolStart, ToolID: "call_1", ToolName: "weather", Usage: usage(10)},
 		{Kind: api.ToolDelta, Text: []byte(`{"city":`), Usage: usage(11)},
@@ -57,8 +59,10 @@ func answerOf(events []api.Event) *api.Answer {
 		case api.ReasoningDelta:
 			add(api.BlockReasoning, e.Text)
 		case api.ToolStart:
-			blocks = append(blocks, api.Block{Kind: api.BlockToolUse, ToolID: e.ToolID,
-				ToolName: e.ToolName})
+			blocks = append(blocks, api.Block{
+				Kind: api.BlockToolUse, ToolID: e.ToolID,
+				ToolName: e.ToolName,
+			})
 		case api.ToolDelta:
 			b := &blocks[len(blocks)-1]
 			b.Input = append(b.Input, e.Text...)
@@ -66,6 +70,7 @@ func answerOf(events []api.Event) *api.Answer {
 			a.Choices[0].Reason = e.Reason
 		case api.End:
 			a.Usage = e.Usage
+		default: // the others bring no content
 		}
 	}
 	a.Choices[0].Content = blocks

@@ -210,8 +210,10 @@ func readToolChoice(o *api.Object, req *api.Request) {
 		c := v.Object()
 		c.OneOf("type", "function")
 		if fn, ok := c.Need("function"); ok {
-			req.ToolChoice = api.ToolChoice{Mode: api.ToolNamed,
-				Name: fn.Object().NeedString("name")}
+			req.ToolChoice = api.ToolChoice{
+				Mode: api.ToolNamed,
+				Name: fn.Object().NeedString("name"),
+			}
 		}
 		if !knownTool(req.Tools, req.ToolChoice.Name) {
 			v.Fail("names a function that is not in tools")

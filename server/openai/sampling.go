@@ -25,10 +25,12 @@ const (
 
 // ignored lists fields of OpenAI and vLLM that have no effect here, and need none.
 func ignored() []string {
-	return []string{"user", "store", "metadata", "service_tier", "prediction", "safety_identifier",
+	return []string{
+		"user", "store", "metadata", "service_tier", "prediction", "safety_identifier",
 		"prompt_cache_key", "verbosity", "modalities", "skip_special_tokens", "priority",
 		"cache_salt",
-		"spaces_between_special_tokens", "add_generation_prompt", "request_id"}
+		"spaces_between_special_tokens", "add_generation_prompt", "request_id",
+	}
 }
 
 // refused lists fields that would change the output in ways that are not offered. Leaving them out

@@ -51,8 +51,9 @@ func finishReason(r api.FinishReason) string {
 		return `"tool_calls"`
 	case api.FinishStop, api.FinishStopString:
 		return `"stop"`
+	default:
+		return "null"
 	}
-	return "null"
 }
 
 // appendLogprob appends a log-probability; JSON has no infinity, and OpenAI writes -9999.
