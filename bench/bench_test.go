@@ -29,7 +29,8 @@ func TestOfflineOnTheNullDevice(t *testing.T) {
 		if rows[i].Work != want.work || rows[i].StepMillis < 2 {
 			t.Errorf("row %d is %+v", i, rows[i])
 		}
-		if got := rows[i].TokensPerSec * rows[i].StepMillis / 1000; math.Abs(got-want.tokens) > 0.1 {
+		got := rows[i].TokensPerSec * rows[i].StepMillis / 1000
+		if math.Abs(got-want.tokens) > 0.1 {
 			t.Errorf("row %d: %.2f tokens in a step, want %.0f", i, got, want.tokens)
 		}
 	}

@@ -49,7 +49,8 @@ func checkGoldens(t *testing.T, dev *Device, e golden.Entry) {
 		t.Fatal(err)
 	}
 	for _, r := range results {
-		t.Logf("%s: relative norm %.2g, %d of %d excused", r.Case, r.RelNorm, r.Excused, r.Positions)
+		t.Logf("%s: relative norm %.2g, %d of %d excused", r.Case, r.RelNorm, r.Excused,
+			r.Positions)
 		for _, p := range r.Problems(tol) {
 			t.Errorf("%s: %s", r.Case, p)
 		}
