@@ -69,6 +69,14 @@ suite.each("completions", [(f"{field} = null, as its schema allows", field) for 
 )], completion_takes_null)
 
 
+@suite.case("chat.completions and completions", "temperature and max_tokens = null: the defaults")
+def _():
+    true(content(chat(temperature=None)), "no text without a temperature")
+    true(chat(max_tokens=None, stop=None).usage.completion_tokens > 0, "no text without a limit")
+    true(complete(temperature=None).choices[0].text, "no text without a temperature")
+    equal(complete(max_tokens=None).usage.completion_tokens, 16, "completion_tokens")
+
+
 @suite.case("chat.completions stream", "same text, usage last when asked for")
 def _():
     parts = list(chat(stream=True, stream_options={"include_usage": True}))

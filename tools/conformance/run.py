@@ -27,7 +27,8 @@ MODELS = ["testdata/llama3-chat", "testdata/stories260K/stories260K-f32.gguf"]
 GROUPS = [
     ([], ["boto3_answers.py", "boto3_errors.py", "boto3_limits.py", "openai_python.py",
           "openai_errors.py", "langchain.py", "aws_cli.py", "aws_sdk.mjs", "openai.mjs",
-          "ai_sdk.mjs"]),
+          "ai_sdk.mjs", "crowd.py"]),
+    (["--kv-memory", "1MiB"], ["crowd.py"]),
     (["--max-seqs", "1", "--max-queue", "1"], ["overload.py"]),
     ([], ["drain.py"]),
 ]
