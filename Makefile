@@ -9,7 +9,7 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 MODEL   ?= testdata/stories260K/stories260K-f32.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-go test-race test-sanitize test-portable lint fuzz bench golden clean prereq
+.PHONY: help build run test fmt lint fuzz bench golden conformance clean prereq
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -45,8 +45,8 @@ fuzz: prereq ## run every fuzz target for FUZZTIME (30s)
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-bench: build ## a first table: tokens/s on a 1B shape with dummy weights
-	./basalt bench offline
+bench: build ## a first table: tokens per second on a 1B shape with random weights
+	./basalt bench offline --load dummy --quantize q4_0
 
 GOLDEN := $(CACHE)/golden-venv
 golden: $(GOLDEN)/ready ## make testdata/ anew with the reference implementation (Python, 4 GB of downloads)
@@ -57,6 +57,9 @@ $(GOLDEN)/ready: tools/golden/requirements.txt tools/golden/requirements-v4.txt
 	$(GOLDEN)/bin/pip install --quiet --no-deps -r tools/golden/requirements.txt
 	$(GOLDEN)/bin/pip install --quiet --no-deps --upgrade --target $(GOLDEN)/v4 -r tools/golden/requirements-v4.txt
 	touch $@
+
+conformance: build ## drive ./basalt with the published clients (Python 3.11, Node.js 20; 500 MB of downloads)
+	python3 -B tools/conformance/run.py $(SUITES)
 
 clean: ## remove what the commands made
 	rm -rf basalt dist $(CACHE)
