@@ -25,7 +25,7 @@ func DecodeChat(body []byte, call Call) (*api.Request, *Chat, *api.Error) {
 	usage := readCommon(o, req, call)
 	req.Messages = readMessages(o)
 	readTools(o, req)
-	if limit := o.Int("max_completion_tokens", 1, math.MaxInt32); limit.Set {
+	if limit := whole(o, "max_completion_tokens", 1, math.MaxInt32); limit.Set {
 		req.Sampling.MaxTokens, req.Sampling.MaxTokensField = limit, "max_completion_tokens"
 	}
 	readChatLogprobs(o, &req.Sampling)
@@ -38,7 +38,7 @@ func DecodeChat(body []byte, call Call) (*api.Request, *Chat, *api.Error) {
 
 func readChatLogprobs(o *api.Object, s *api.Sampling) {
 	wanted := readBool(o, "logprobs")
-	top := o.Int("top_logprobs", 0, maxLogprobs)
+	top := whole(o, "top_logprobs", 0, maxLogprobs)
 	if top.Set && top.Value > 0 && !wanted {
 		v, _ := o.Get("top_logprobs")
 		v.Fail("needs logprobs to be true")

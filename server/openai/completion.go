@@ -29,7 +29,7 @@ func DecodeCompletion(body []byte, call Call) (*api.Request, *Completion, *api.E
 		o.Value().Fail("asks for %d choices (prompts times n); at most %d are allowed", n,
 			maxChoices)
 	}
-	req.Sampling.Logprobs = o.Int("logprobs", 0, maxLogprobs)
+	req.Sampling.Logprobs = whole(o, "logprobs", 0, maxLogprobs)
 	if !req.Sampling.MaxTokens.Set {
 		req.Sampling.MaxTokens = api.Some(defaultMaxTokens)
 	}

@@ -51,7 +51,7 @@ func readCommon(o *api.Object, req *api.Request, call Call) (includeUsage bool) 
 	req.Model = readModel(o, call)
 	readSampling(o, &req.Sampling)
 	req.Stop = readStop(o)
-	req.NumChoices = o.Int("n", 1, maxChoices).Or(1)
+	req.NumChoices = whole(o, "n", 1, maxChoices).Or(1)
 	req.Stream = readBool(o, "stream")
 	if v, ok := o.NotNull("stream_options"); ok {
 		if !req.Stream {
@@ -81,17 +81,17 @@ func readModel(o *api.Object, call Call) string {
 }
 
 func readSampling(o *api.Object, s *api.Sampling) {
-	s.Temperature = o.Float("temperature", 0, maxTemperature)
-	s.TopP = o.Float("top_p", 0, 1)
-	s.TopK = o.Int("top_k", -1, math.MaxInt32)
-	s.MinP = o.Float("min_p", 0, 1)
-	s.RepetitionPenalty = o.Float("repetition_penalty", minRepetition, maxRepetition)
-	s.PresencePenalty = o.Float("presence_penalty", -maxPenalty, maxPenalty)
-	s.FrequencyPenalty = o.Float("frequency_penalty", -maxPenalty, maxPenalty)
-	if v, ok := o.Get("seed"); ok {
+	s.Temperature = number(o, "temperature", 0, maxTemperature)
+	s.TopP = number(o, "top_p", 0, 1)
+	s.TopK = whole(o, "top_k", -1, math.MaxInt32)
+	s.MinP = number(o, "min_p", 0, 1)
+	s.RepetitionPenalty = number(o, "repetition_penalty", minRepetition, maxRepetition)
+	s.PresencePenalty = number(o, "presence_penalty", -maxPenalty, maxPenalty)
+	s.FrequencyPenalty = number(o, "frequency_penalty", -maxPenalty, maxPenalty)
+	if v, ok := o.NotNull("seed"); ok {
 		s.Seed = api.Some(uint64(v.Int(math.MinInt64, math.MaxInt64)))
 	}
-	s.MaxTokens, s.MaxTokensField = o.Int("max_tokens", 1, math.MaxInt32), "max_tokens"
+	s.MaxTokens, s.MaxTokensField = whole(o, "max_tokens", 1, math.MaxInt32), "max_tokens"
 	s.IgnoreEOS = readBool(o, "ignore_eos")
 	if v, ok := o.NotNull("stop_token_ids"); ok {
 		for _, id := range v.Elements() {
