@@ -1,4 +1,4 @@
-// Integer dot products of one block (32 k, 16 columns) in plain C: sum[r] += sum over k of code * q.
+// Integer dot products of one block (32 k, 16 columns) in plain C: sum[r] += sum of code * q.
 #ifndef BASALT_CPU_DOT_PORTABLE_H
 #define BASALT_CPU_DOT_PORTABLE_H
 

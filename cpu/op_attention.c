@@ -52,8 +52,8 @@ static void store_f32(const exec *e, float *keys, float *values, const float *k,
     }
 }
 
-// Values come in pairs of positions. The place of the next position is cleared unless the next token
-// fills it in this step: it may hold anything, and would be multiplied by zero.
+// Values come in pairs of positions. The place of the next position is cleared unless the next
+// token fills it in this step: it may hold anything, and would be multiplied by zero.
 static void store_bf16(const exec *e, uint16_t *keys, uint16_t *values, const float *k,
                        const float *v, int at, int clear_next) {
     for (int d = 0; d < e->dim; d++) {

@@ -158,14 +158,16 @@ static int inside(const bound *b, const float *z, const float *p, int32_t i) {
     return (z[i] > b->z || (z[i] == b->z && i <= b->id)) && p[i] >= b->least_p;
 }
 
-static bound find_bound(const scratch *s, const sampling_row *r, const float *z, int n, double total) {
+static bound find_bound(const scratch *s, const sampling_row *r, const float *z, int n,
+                        double total) {
     const float *p = s->chances;
     int top_k = r->top_k > 0 && r->top_k < n;
     float least_z = -INFINITY, least_p = 0;
     if (top_k) {
         least_z = kth_block(s, ceil_div(n, SAMPLE_BLOCK), r->top_k);
     } else if (r->top_p < 1) {
-        least_p = (float)((1 - r->top_p) * total / n * 0.999); // what is below adds up to too little
+        // What is below adds up to too little.
+        least_p = (float)((1 - r->top_p) * total / n * 0.999);
     }
     int kept = collect(s, z, p, n, least_z, least_p);
     if (top_k) kept = select_prefix(s->ids, kept, z, NULL, r->top_k);
