@@ -61,15 +61,15 @@ def system_text(system, tools):
 
 def pieces(system, items):
     """(text, learnt) pieces of a conversation. Thoughts of earlier turns are not in the prompt, as
-    the template leaves them out, so only the last turn of a sequence has its thought; the others'
-    answers are read, not learnt, where a thought is missing."""
+    the template leaves them out, so only the last turn of a sequence has its thought, but for
+    items that keep them; the others' answers are read, not learnt, where a thought is missing."""
     tools = items[0].tools
     out = [(system_text(system, tools), False)]
     turns = [(item, turn) for item in items for turn in item.turns]
     for i, (item, (user, thought, answer)) in enumerate(turns):
         last = i == len(turns) - 1 and not item.after
         out.append((f"<|user|>{user}<|end|><|assistant|>", False))
-        if thought and last:
+        if thought and (last or item.keep):
             out.append((f"<think>{thought}</think>{answer}<|end|>", True))
         else:
             out.append((f"{answer}<|end|>", not thought))

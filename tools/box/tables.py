@@ -20,14 +20,20 @@ def _value(rng, column):
     return str(rng.randint(1, 999))
 
 
-def _text(rng, kind, keys, columns, rows):
-    if kind == "lines":
-        lines = [f"- {k}: " + ", ".join(f"{c} {v}" for c, v in zip(columns, row))
-                 for k, row in zip(keys, rows)]
-        return "\n".join(lines)
-    lines = ["| item | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {k} | " + " | ".join(row) + " |" for k, row in zip(keys, rows)]
-    return "\n".join(lines)
+def _lines(keys, columns, rows):
+    """The table as a list, and what is thought of each key: its line."""
+    about = {k: f" {k}: " + ", ".join(f"{c} {v}" for c, v in zip(columns, row))
+             for k, row in zip(keys, rows)}
+    return "\n".join("-" + line for line in about.values()), about
+
+
+def _grid(keys, columns, rows):
+    """The table as markdown, and what is thought of each key: its line and the heads."""
+    head = " item | " + " | ".join(columns) + " |"
+    lines = {k: f" {k} | " + " | ".join(row) + " |" for k, row in zip(keys, rows)}
+    rule = "|---" * (len(columns) + 1) + "|"
+    body = "\n".join(["|" + head, rule] + ["|" + line for line in lines.values()])
+    return body, {k: f"{line}\n{head}" for k, line in lines.items()}
 
 
 def table(rng, level, rows=None):
@@ -39,7 +45,7 @@ def table(rng, level, rows=None):
         columns.append(rng.choice(["shelf", "colour"]))
     rng.shuffle(columns)
     cells = [[_value(rng, c) for c in columns] for _ in keys]
-    body = _text(rng, rng.choice(["lines", "grid"]), keys, columns, cells)
+    body, about = rng.choice([_lines, _grid])(keys, columns, cells)
     turns, names, want = [], [], []
     for i in range(level.questions(rng)):
         c = rng.randrange(len(columns))
@@ -53,7 +59,7 @@ def table(rng, level, rows=None):
         ask = rng.choice(ASK).format(c=columns[c], k=k)
         if i == 0:
             ask = f"{rng.choice(INTRO)}\n{body}\n{ask}" if rng.random() < 0.8 else f"{body}\n{ask}"
-        turns.append((ask, "", answer))
+        turns.append((ask, about.get(k, f" {k} none"), answer))
         names.append(f"table|{body}|{columns[c]}|{k}")
         want.append(value)
-    return Item("table", names, turns, want)
+    return Item("table", names, turns, want, keep=rng.random() < 0.7)

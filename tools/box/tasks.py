@@ -23,6 +23,8 @@ class Item:
     turns: list
     want: list
     system: str = ""
+    # Whether earlier turns keep their thoughts: more to learn from one long prompt.
+    keep: bool = False
     tools: list = field(default_factory=list)
     # A tool's result and the assistant's sentence about it, after the only turn.
     after: tuple = ()
@@ -104,8 +106,9 @@ def compare(rng, level):
     if kind == 1:
         return single("compare", key, rng.choice(SMALLER).format(a=a, b=b), thought, str(min(a, b)))
     word = rng.choice(["greater", "larger", "smaller", "less"])
-    yes = (a > b) == (word in ("greater", "larger"))
-    return single("compare", key, f"Is {a} {word} than {b}?", thought, "Yes." if yes else "No.")
+    asked = "<>"[word in ("greater", "larger")]
+    return single("compare", key, f"Is {a} {word} than {b}?", f"{thought}; {word}{asked}",
+                  "Yes." if asked == thought[-1] else "No.")
 
 
 UP = ["Sort {l}.", "Sort these numbers: {l}.", "Sort {l} in ascending order.",
@@ -136,6 +139,10 @@ def sort(rng, level):
 
 def spelled(word):
     return "".join(f"{c}{i + 1}" for i, c in enumerate(word))
+
+
+def numbered(word):
+    return "".join(f"{i + 1}{c}" for i, c in enumerate(word))
 
 
 def spelled_back(word):
@@ -173,7 +180,8 @@ def count(rng, level):
         return single("count", w, rng.choice(COUNT).format(w=w), spelled(w), str(len(w)))
     if kind == 1:
         i = rng.randint(1, len(w))
-        return single("count", w, rng.choice(NTH).format(i=i, w=w), spelled(w), w[i - 1])
+        thought = f"{numbered(w)};{i}{w[i - 1]}"
+        return single("count", w, rng.choice(NTH).format(i=i, w=w), thought, w[i - 1])
     c = rng.choice(w) if rng.random() < 0.8 else rng.choice("abcdefghijklmnopqrstuvwxyz")
     if rng.random() < 0.5:
         i = rng.randrange(len(w))
@@ -181,7 +189,7 @@ def count(rng, level):
     thought, n = "", 0
     for x in w:
         n += x == c
-        thought += f"{x}{n}"
+        thought += f"{x}{n}" if x == c else f"{x}0"
     return single("count", w, rng.choice(COUNT_ONE).format(c=c, w=w), f"{c};{thought}", str(n))
 
 
