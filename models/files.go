@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 )
 
 // Greatest sizes of the files that are read whole.
@@ -14,23 +13,23 @@ const (
 )
 
 // readFile reads a file of bounded size.
-func readFile(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
+func readFile(dir fs.FS, name string, limit int64) ([]byte, error) {
+	info, err := fs.Stat(dir, name)
 	switch {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("cannot read %s: it is no regular file", path)
+		return nil, fmt.Errorf("cannot read %s: it is no regular file", name)
 	case info.Size() > limit:
-		return nil, fmt.Errorf("cannot read %s: it has %d bytes, the limit is %d", path,
+		return nil, fmt.Errorf("cannot read %s: it has %d bytes, the limit is %d", name,
 			info.Size(), limit)
 	}
-	return os.ReadFile(path)
+	return fs.ReadFile(dir, name)
 }
 
 // readOptional gives nil for a file that is not there.
-func readOptional(path string, limit int64) ([]byte, error) {
-	data, err := readFile(path, limit)
+func readOptional(dir fs.FS, name string, limit int64) ([]byte, error) {
+	data, err := readFile(dir, name, limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

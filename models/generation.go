@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
+	"io/fs"
 	"slices"
 
 	"basalt/models/gguf"
@@ -41,9 +41,9 @@ func (g *GenerationConfig) Sampling() runtime.SamplingParams {
 }
 
 // readGeneration reads generation_config.json, where there is one.
-func readGeneration(dir string, vocab int) (GenerationConfig, error) {
+func readGeneration(dir fs.FS, vocab int) (GenerationConfig, error) {
 	var g GenerationConfig
-	data, err := readOptional(filepath.Join(dir, "generation_config.json"), maxConfig)
+	data, err := readOptional(dir, "generation_config.json", maxConfig)
 	if err != nil || data == nil {
 		return g, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,7 @@ func Load(path string, o LoadOptions) (*Model, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot open model %q: %w", path, plain(err))
 	}
 	if err := safetensors.RefuseByName(path); err != nil {
 		return nil, err
@@ -80,6 +81,36 @@ func Load(path string, o LoadOptions) (*Model, error) {
 	}
 	if err := m.finish(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", path, err), m.Close())
+	}
+	return m, nil
+}
+
+// plain is an error of the file system without the operation and path.
+func plain(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// LoadFS is Load for the files of a directory that is no folder on disk, such as an embedded one:
+// model.safetensors, config.json and what else belongs to them.
+func LoadFS(name string, dir fs.FS) (*Model, error) {
+	data, err := fs.ReadFile(dir, "model.safetensors")
+	if err != nil {
+		return nil, fmt.Errorf("cannot open model %q: %w", name, err)
+	}
+	c, err := safetensors.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read model.safetensors of %q: %w", name, err)
+	}
+	m, err := newHF(name, dir, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.finish(name); err != nil {
+		return nil, fmt.Errorf("cannot load %s: %w", name, err)
 	}
 	return m, nil
 }

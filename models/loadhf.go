@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"basalt/models/safetensors"
@@ -19,15 +21,20 @@ func loadHF(path string, isDir bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newHF(path, os.DirFS(dir), c)
+}
+
+// newHF takes over a checkpoint and reads the files beside it.
+func newHF(name string, dir fs.FS, c *safetensors.Checkpoint) (*Model, error) {
 	m := &Model{Checkpoint: c, closer: c, unsupported: c.Unsupported}
 	if err := m.readHF(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", path, err), m.Close())
+		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", name, err), m.Close())
 	}
 	return m, nil
 }
 
-func (m *Model) readHF(dir string) error {
-	data, err := readFile(filepath.Join(dir, "config.json"), maxConfig)
+func (m *Model) readHF(dir fs.FS) error {
+	data, err := readFile(dir, "config.json", maxConfig)
 	if err != nil {
 		return err
 	}
@@ -41,7 +48,7 @@ func (m *Model) readHF(dir string) error {
 	if m.Checkpoint, err = splitFused(m.Checkpoint, families[m.Config.Family]); err != nil {
 		return err
 	}
-	m.TokenizerJSON, err = readOptional(filepath.Join(dir, "tokenizer.json"), maxTokenizer)
+	m.TokenizerJSON, err = readOptional(dir, "tokenizer.json", maxTokenizer)
 	if err != nil {
 		return err
 	}
@@ -64,8 +71,8 @@ type tokenizerConfig struct {
 	Template json.RawMessage `json:"chat_template"`
 }
 
-func (m *Model) readTokenizerConfig(dir string) error {
-	data, err := readOptional(filepath.Join(dir, "tokenizer_config.json"), maxConfig)
+func (m *Model) readTokenizerConfig(dir fs.FS) error {
+	data, err := readOptional(dir, "tokenizer_config.json", maxConfig)
 	if err != nil {
 		return err
 	}
@@ -80,7 +87,7 @@ func (m *Model) readTokenizerConfig(dir string) error {
 	if m.ChatTemplate, err = templateText(c.Template); err != nil {
 		return fmt.Errorf("tokenizer_config.json: %w", err)
 	}
-	file, err := readOptional(filepath.Join(dir, "chat_template.jinja"), maxConfig)
+	file, err := readOptional(dir, "chat_template.jinja", maxConfig)
 	if file != nil {
 		m.ChatTemplate = string(file)
 	}

@@ -33,15 +33,32 @@ func Open(path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{
-		tensors: make(map[string]runtime.Tensor), unsupported: make(map[string]string),
-	}
+	c := newCheckpoint()
 	for _, file := range files {
 		if err := c.add(file); err != nil {
 			return nil, errors.Join(fmt.Errorf("cannot read %s: %w", file, err), c.Close())
 		}
 	}
 	return c, nil
+}
+
+// Parse takes a file that is in memory. The tensors share its bytes, which must not change.
+func Parse(data []byte) (*Checkpoint, error) {
+	if len(data) < 8 {
+		return nil, tooShort(int64(len(data)))
+	}
+	c := newCheckpoint()
+	return c, c.read(data)
+}
+
+func newCheckpoint() *Checkpoint {
+	return &Checkpoint{
+		tensors: make(map[string]runtime.Tensor), unsupported: make(map[string]string),
+	}
+}
+
+func tooShort(size int64) error {
+	return fmt.Errorf("it has %d bytes, too few for a safetensors file", size)
 }
 
 // findFiles lists the files of a checkpoint.
@@ -135,6 +152,11 @@ func (c *Checkpoint) add(path string) error {
 		return err
 	}
 	c.mappings = append(c.mappings, data)
+	return c.read(data)
+}
+
+// read records the tensors of a file.
+func (c *Checkpoint) read(data []byte) error {
 	if len(data) > 4 && (string(data[:2]) == "PK" || data[0] == 0x80 && data[1] < 6) {
 		return errors.New("it is a pickle or zip archive, not a safetensors file")
 	}
@@ -190,7 +212,7 @@ func mapFile(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is no regular file")
 	case info.Size() < 8 || info.Size() != int64(int(info.Size())):
-		return nil, fmt.Errorf("it has %d bytes, too few for a safetensors file", info.Size())
+		return nil, tooShort(info.Size())
 	}
 	return unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 }
