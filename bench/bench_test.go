@@ -40,8 +40,10 @@ func TestOfflineOnTheNullDevice(t *testing.T) {
 }
 
 func TestOfflineNamesTheMissingMemory(t *testing.T) {
-	n := runtime.NewNull(runtime.NullConfig{NumBlocks: 4, BlockSize: 4, Vocab: 9, MaxTokens: 9,
-		MaxSeqs: 9})
+	n := runtime.NewNull(runtime.NullConfig{
+		NumBlocks: 4, BlockSize: 4, Vocab: 9, MaxTokens: 9,
+		MaxSeqs: 9,
+	})
 	_, err := Offline(n, OfflineConfig{
 		Vocab: 9, BlockSize: 4, Sequences: []int{8}, Context: 4, DecodeSteps: 2, StepTokens: 8,
 		Repeats: 1,

@@ -36,7 +36,8 @@ type compiler struct {
 // Compile implements runtime.Device. The checkpoint must stay open as long as the executable, which
 // reads the embedding table where it lies.
 func (d *Device) Compile(ctx context.Context, p *runtime.Program, c runtime.Checkpoint,
-	o runtime.CompileOptions) (runtime.Executable, error) {
+	o runtime.CompileOptions,
+) (runtime.Executable, error) {
 	x, err := d.compile(ctx, p, c, o)
 	if err != nil {
 		return nil, fmt.Errorf("cannot compile %q for the CPU: %w", p.Name, err)
@@ -45,7 +46,8 @@ func (d *Device) Compile(ctx context.Context, p *runtime.Program, c runtime.Chec
 }
 
 func (d *Device) compile(ctx context.Context, p *runtime.Program, c runtime.Checkpoint,
-	o runtime.CompileOptions) (*executable, error) {
+	o runtime.CompileOptions,
+) (*executable, error) {
 	if err := runtime.CheckWeights(p, c); err != nil {
 		return nil, err
 	}
@@ -162,7 +164,8 @@ func (k *compiler) norm(n *node, o *C.op) {
 
 // projection fills p with the matrix and bias of w; the output begins at column at.
 func (k *compiler) projection(p *C.projection, part string, bias *runtime.Weight, at int,
-	keep bool) error {
+	keep bool,
+) error {
 	m, err := k.w.matrix(part, keep)
 	if err != nil {
 		return err

@@ -51,7 +51,8 @@ func BenchmarkTile(b *testing.B) {
 
 // benchModel compiles a published shape with random weights.
 func benchModel(b *testing.B, shape string, dtype runtime.DType, o runtime.CompileOptions) (
-	*models.Model, runtime.Executable) {
+	*models.Model, runtime.Executable,
+) {
 	b.Helper()
 	m, err := models.Load(shape, models.LoadOptions{Dummy: &models.DummySpec{DType: dtype}})
 	if err != nil {

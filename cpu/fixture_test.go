@@ -46,7 +46,8 @@ var testOptions = runtime.CompileOptions{
 }
 
 func compile(t testing.TB, d runtime.Device, p *runtime.Program, c runtime.Checkpoint,
-	o runtime.CompileOptions) runtime.Executable {
+	o runtime.CompileOptions,
+) runtime.Executable {
 	t.Helper()
 	e, err := d.Compile(t.Context(), p, c, o)
 	if err != nil {
@@ -61,7 +62,8 @@ func compile(t testing.TB, d runtime.Device, p *runtime.Program, c runtime.Check
 }
 
 func newModel(t testing.TB, family string, dtype runtime.DType) (*runtime.Program,
-	runtime.Checkpoint) {
+	runtime.Checkpoint,
+) {
 	t.Helper()
 	p, c, err := testmodel.New(family, 5, dtype)
 	if err != nil {

@@ -36,7 +36,8 @@ func boundsOf(isa string, weights, kv runtime.DType) bounds {
 
 // rows runs a prefill, a second chunk and a decode step of two sequences and gives all logits.
 func rows(t *testing.T, dev runtime.Device, p *runtime.Program, c runtime.Checkpoint,
-	o runtime.CompileOptions) []float32 {
+	o runtime.CompileOptions,
+) []float32 {
 	t.Helper()
 	e, x, rng := compile(t, dev, p, c, o), newBatcher(o), rand.New(rand.NewPCG(3, 3))
 	var all []float32
@@ -190,7 +191,8 @@ func TestSameBits(t *testing.T) {
 }
 
 func inChunks(t *testing.T, e runtime.Executable, ids []int32, chunk int,
-	o runtime.CompileOptions) []float32 {
+	o runtime.CompileOptions,
+) []float32 {
 	x := newBatcher(o)
 	var all []float32
 	for i := 0; i < len(ids); i += chunk {

@@ -40,7 +40,8 @@ type weights struct {
 }
 
 func newWeights(ctx context.Context, d *Device, p *runtime.Program, c runtime.Checkpoint,
-	o runtime.CompileOptions, mem *arena, pins *goruntime.Pinner) *weights {
+	o runtime.CompileOptions, mem *arena, pins *goruntime.Pinner,
+) *weights {
 	w := &weights{
 		ctx: ctx, dev: d, ckpt: c, quantize: o.Quantize, mem: mem, pins: pins,
 		matrices: make(map[string]*C.matrix), vectors: make(map[string]*C.float),

@@ -6,8 +6,10 @@ import (
 )
 
 func TestBatchCheck(t *testing.T) {
-	limits := Limits{NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64, MaxSeqs: 4,
-		MaxSlots: 4}
+	limits := Limits{
+		NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64, MaxSeqs: 4,
+		MaxSlots: 4,
+	}
 	f := func(want string, change func(b *Batch)) {
 		t.Helper()
 		b := newBatch()

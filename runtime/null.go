@@ -146,7 +146,8 @@ func (NullDevice) Close() error { return nil }
 
 // Compile implements Device; weights are not read.
 func (d NullDevice) Compile(_ context.Context, p *Program, _ Checkpoint,
-	o CompileOptions) (Executable, error) {
+	o CompileOptions,
+) (Executable, error) {
 	blocks, err := NumKVBlocks(p, o)
 	if err != nil {
 		return nil, err

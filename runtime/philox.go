@@ -20,7 +20,9 @@ func Philox(counter [4]uint32, key [2]uint32) [4]uint32 {
 // the row's seed as key and (position, choice) as counter. It depends on nothing else, so a
 // sequence gives the same tokens alone, in any batch and after a preemption.
 func (r *SamplingRow) Uniform() float32 {
-	x := Philox([4]uint32{r.Position, r.Choice, 0, 0}, [2]uint32{uint32(r.Seed),
-		uint32(r.Seed >> 32)})
+	x := Philox([4]uint32{r.Position, r.Choice, 0, 0}, [2]uint32{
+		uint32(r.Seed),
+		uint32(r.Seed >> 32),
+	})
 	return float32(x[0]>>8) * (1.0 / (1 << 24))
 }

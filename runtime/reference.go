@@ -24,7 +24,8 @@ func (*Reference) Close() error { return nil }
 
 // Compile implements Device. Quantize is not supported.
 func (*Reference) Compile(_ context.Context, p *Program, c Checkpoint,
-	o CompileOptions) (Executable, error) {
+	o CompileOptions,
+) (Executable, error) {
 	if err := CheckWeights(p, c); err != nil {
 		return nil, err
 	}

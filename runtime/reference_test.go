@@ -88,8 +88,10 @@ func TestReferenceEveryWeightMatters(t *testing.T) {
 
 func TestNullTokensDependOnTheWholeSequenceOnly(t *testing.T) {
 	run := func(ids []int32, chunk int, neighbour bool) int32 {
-		n := NewNull(NullConfig{NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64,
-			MaxSeqs: 4})
+		n := NewNull(NullConfig{
+			NumBlocks: 12, BlockSize: 4, Vocab: fixVocab, MaxTokens: 64,
+			MaxSeqs: 4,
+		})
 		for past := 0; ; past += chunk {
 			b := newBatch()
 			end := min(past+chunk, len(ids))

@@ -93,8 +93,10 @@ func TestLogprobs(t *testing.T) {
 	p.Temperature, p.Logprobs, p.LogitBias = 0, 2, []LogitBias{{0, 9}}
 	row := p.Row(0)
 	row.BiasEnd = 1
-	out := s.sample(&Batch{Sampling: []SamplingRow{row}, Bias: p.LogitBias}, []float32{0, 0,
-		float32(math.Log(2))})
+	out := s.sample(&Batch{Sampling: []SamplingRow{row}, Bias: p.LogitBias}, []float32{
+		0, 0,
+		float32(math.Log(2)),
+	})
 	near := func(got float32, want float64) {
 		t.Helper()
 		if math.Abs(float64(got)-want) > 1e-6 {

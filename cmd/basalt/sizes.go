@@ -80,7 +80,8 @@ func (f *modelFlags) setContext(o *runtime.CompileOptions, m *models.Model) erro
 // memory. Where that is too little for the model's whole context, the context is cut, not refused:
 // --ctx asks for a certain one.
 func (f *modelFlags) setKVMemory(o *runtime.CompileOptions, m *models.Model,
-	dev runtime.DeviceInfo) {
+	dev runtime.DeviceInfo,
+) {
 	perToken := int64(m.Program.KV.BytesPerToken(o.KVDType))
 	perSeq := int64(o.MaxContext+blockSize) * perToken
 	o.KVBytes = int64(f.KVMemory)

@@ -36,8 +36,10 @@ func TestFoldersOfThisRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]float64{"llama2": 1e-4, "qwen2": 2e-2, "llama3-tied": 2e-2,
-		"gguf/qwen3-Q8_0": 5e-2}
+	want := map[string]float64{
+		"llama2": 1e-4, "qwen2": 2e-2, "llama3-tied": 2e-2,
+		"gguf/qwen3-Q8_0": 5e-2,
+	}
 	for _, e := range entries {
 		if bound, ok := want[e.Name]; ok && e.File.Tolerance().RelNorm != bound {
 			t.Errorf("%s (%s) has bound %g, want %g", e.Name, e.File.Weights,

@@ -23,15 +23,18 @@ const (
 )
 
 // skipped folders hold data, generated files or other languages.
-var skipped = map[string]bool{".git": true, ".cache": true, "testdata": true, "dist": true,
-	"shared": true}
+var skipped = map[string]bool{
+	".git": true, ".cache": true, "testdata": true, "dist": true,
+	"shared": true,
+}
 
 // sources lists the product's files below dir with one of the endings, relative to this package.
 func sources(t *testing.T, dir string, endings ...string) []string {
 	t.Helper()
 	var files []string
 	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry,
-		err error) error {
+		err error,
+	) error {
 		if err != nil {
 			return err
 		}

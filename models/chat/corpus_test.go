@@ -47,8 +47,10 @@ func corpusTemplate(t testing.TB, name string) *Template {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 5, 9, 8, 7, 0, time.UTC)
-	tmpl, err := Parse(string(source), Options{BOS: "<s>", EOS: "</s>",
-		Now: func() time.Time { return now }})
+	tmpl, err := Parse(string(source), Options{
+		BOS: "<s>", EOS: "</s>",
+		Now: func() time.Time { return now },
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

@@ -40,14 +40,18 @@ const (
 
 // Hermes is the format of Hermes 2 and 3, Qwen 2.5, QwQ and Qwen 3.
 func Hermes() Format {
-	return Format{Name: "hermes", Think: "<think>", EndThink: "</think>",
-		Calls: []CallSyntax{{Open: "<tool_call>", Close: "</tool_call>", Shape: ShapeObject}}}
+	return Format{
+		Name: "hermes", Think: "<think>", EndThink: "</think>",
+		Calls: []CallSyntax{{Open: "<tool_call>", Close: "</tool_call>", Shape: ShapeObject}},
+	}
 }
 
 // Llama3 is the format of Llama 3.1, 3.2 and 3.3: the object alone, or after <|python_tag|>.
 func Llama3() Format {
-	return Format{Name: "llama3",
-		Calls: []CallSyntax{{Open: "<|python_tag|>", Shape: ShapeObject}, {Shape: ShapeObject}}}
+	return Format{
+		Name:  "llama3",
+		Calls: []CallSyntax{{Open: "<|python_tag|>", Shape: ShapeObject}, {Shape: ShapeObject}},
+	}
 }
 
 // Mistral is the format of Mistral's models: a list after [TOOL_CALLS], or from 2025 on the name,
@@ -61,23 +65,31 @@ func Mistral() Format {
 
 // Nemotron is the format of NVIDIA Nemotron Nano 2.
 func Nemotron() Format {
-	return Format{Name: "nemotron", Think: "<think>", EndThink: "</think>",
-		Calls: []CallSyntax{{Open: "<TOOLCALL>", Close: "</TOOLCALL>", Shape: ShapeList}}}
+	return Format{
+		Name: "nemotron", Think: "<think>", EndThink: "</think>",
+		Calls: []CallSyntax{{Open: "<TOOLCALL>", Close: "</TOOLCALL>", Shape: ShapeList}},
+	}
 }
 
 // CommandR is the format of Cohere's Command R7B and Command A.
 func CommandR() Format {
-	return Format{Name: "command-r", Think: "<|START_THINKING|>", EndThink: "<|END_THINKING|>",
+	return Format{
+		Name: "command-r", Think: "<|START_THINKING|>", EndThink: "<|END_THINKING|>",
 		Ignore: []string{"<|START_RESPONSE|>", "<|END_RESPONSE|>"},
-		Calls:  []CallSyntax{{Open: "<|START_ACTION|>", Close: "<|END_ACTION|>", Shape: ShapeList}}}
+		Calls:  []CallSyntax{{Open: "<|START_ACTION|>", Close: "<|END_ACTION|>", Shape: ShapeList}},
+	}
 }
 
 // DeepSeekV31 is the format of DeepSeek V3.1.
 func DeepSeekV31() Format {
-	return Format{Name: "deepseek-v3.1", Think: "<think>", EndThink: "</think>",
+	return Format{
+		Name: "deepseek-v3.1", Think: "<think>", EndThink: "</think>",
 		Ignore: []string{"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
-		Calls: []CallSyntax{{Open: "<｜tool▁call▁begin｜>", Close: "<｜tool▁call▁end｜>",
-			Shape: ShapeNamed, BeforeArgs: "<｜tool▁sep｜>"}}}
+		Calls: []CallSyntax{{
+			Open: "<｜tool▁call▁begin｜>", Close: "<｜tool▁call▁end｜>",
+			Shape: ShapeNamed, BeforeArgs: "<｜tool▁sep｜>",
+		}},
+	}
 }
 
 // DetectFormat chooses the Format that a chat template teaches its model. Where the calls are in a

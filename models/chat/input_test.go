@@ -49,8 +49,10 @@ func (c *jsonConversation) input(t *testing.T) (in Input, ok bool) {
 			must(t, json.Unmarshal(m.Content, &out.Parts))
 		}
 		for _, call := range m.ToolCalls {
-			out.ToolCalls = append(out.ToolCalls, ToolCall{call.ID, call.Function.Name,
-				call.Function.Arguments})
+			out.ToolCalls = append(out.ToolCalls, ToolCall{
+				call.ID, call.Function.Name,
+				call.Function.Arguments,
+			})
 		}
 		in.Messages = append(in.Messages, out)
 	}
@@ -87,8 +89,10 @@ func TestRenderPublishedTemplates(t *testing.T) {
 				continue
 			}
 			in.Kwargs = kwargs[conv]
-			for _, own := range []string{"messages", "tools", "add_generation_prompt", "bos_token",
-				"eos_token"} {
+			for _, own := range []string{
+				"messages", "tools", "add_generation_prompt", "bos_token",
+				"eos_token",
+			} {
 				delete(in.Kwargs, own)
 			}
 			pairs++
@@ -136,9 +140,13 @@ func TestVariables(t *testing.T) {
 		Input{Kwargs: map[string]json.RawMessage{"documents": raw(`[{"n": 1.0}]`)}}, "1.0")
 	f("{{ messages }}", Input{Messages: []Message{{Role: "user", Content: "it's"}}},
 		`[{'role': 'user', 'content': "it's"}]`)
-	f("{{ messages[0] | tojson }}", Input{Messages: []Message{{Role: "assistant", Reasoning: "r",
-		ToolCalls: []ToolCall{{ID: "1", Name: "f",
-			Arguments: raw(`{"b":1,"a":2.0,"c":null,"d":12345678901234567890}`)}}}}},
+	f("{{ messages[0] | tojson }}", Input{Messages: []Message{{
+		Role: "assistant", Reasoning: "r",
+		ToolCalls: []ToolCall{{
+			ID: "1", Name: "f",
+			Arguments: raw(`{"b":1,"a":2.0,"c":null,"d":12345678901234567890}`),
+		}},
+	}}},
 		`{"role": "assistant", "content": "", "reasoning_content": "r", "tool_calls": [{"id": `+
 			`"1", "type": `+
 			`"function", "function": {"name": "f", "arguments": {"b": 1, "a": 2.0, "c": null, `+
@@ -146,13 +154,17 @@ func TestVariables(t *testing.T) {
 			`12345678901234567890}}}]}`)
 	f("{{ messages[0].tool_calls[0].function.arguments }}",
 		Input{Messages: []Message{{ToolCalls: []ToolCall{{}}}}}, "{}")
-	f("{{ messages[0] | tojson }}", Input{Messages: []Message{{Role: "user", Name: "n",
+	f("{{ messages[0] | tojson }}", Input{Messages: []Message{{
+		Role: "user", Name: "n",
 		ToolCallID: "7",
-		Parts:      []Part{{"text", ""}, {Type: "image"}}}}},
+		Parts:      []Part{{"text", ""}, {Type: "image"}},
+	}}},
 		`{"role": "user", "content": [{"type": "text", "text": ""}, `+
 			`{"type": "image"}], "tool_call_id": "7", "name": "n"}`)
-	f("{{ tools | tojson }}", Input{Tools: []Tool{{"f", "does",
-		raw(`{"type":"object","properties":{"z":{},"a":{}}}`)}, {Name: "g"}}},
+	f("{{ tools | tojson }}", Input{Tools: []Tool{{
+		"f", "does",
+		raw(`{"type":"object","properties":{"z":{},"a":{}}}`),
+	}, {Name: "g"}}},
 		`[{"type": "function", "function": {"name": "f", "description": "does", "parameters": `+
 			`{"type": "object", `+
 			`"properties": {"z": {}, "a": {}}}}}, {"type": "function", "function": {"name": "g"}}]`)
@@ -196,8 +208,10 @@ func TestRenderRefuses(t *testing.T) {
 	f(kw("raise_exception", `"x"`), `"raise_exception" is reserved`)
 	f(kw("x", `{`), `template argument "x": cannot decode JSON`)
 	f(kw("x", strings.Repeat("[", 1000)), `nested more than 64 deep`)
-	f(Input{Messages: []Message{{ToolCalls: []ToolCall{{Name: "f",
-		Arguments: json.RawMessage("{")}}}}},
+	f(Input{Messages: []Message{{ToolCalls: []ToolCall{{
+		Name:      "f",
+		Arguments: json.RawMessage("{"),
+	}}}}},
 		`message 0: arguments of tool call 0 ("f")`)
 	f(Input{Tools: []Tool{{Name: "t", Parameters: json.RawMessage("x")}}},
 		`parameters of tool 0 ("t")`)

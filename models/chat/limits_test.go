@@ -19,8 +19,10 @@ func TestLimitsLeaveRoom(t *testing.T) {
 				continue
 			}
 			vars, _ := conversations.Get(conv)
-			limits := jinja.Limits{Steps: baseSteps / 4, Bytes: baseBytes / 4,
-				Output: baseOutput / 4}
+			limits := jinja.Limits{
+				Steps: baseSteps / 4, Bytes: baseBytes / 4,
+				Output: baseOutput / 4,
+			}
 			if _, err := tmpl.prog.Render(vars.(*jinja.Dict), jinja.Env{Now: tmpl.now},
 				limits); err != nil {
 				t.Errorf("%s %s: %v", name, conv, err)
@@ -43,10 +45,12 @@ func longInput(turns, numTools int, text string) Input {
 			props = append(props,
 				fmt.Sprintf(`"arg%d": {"type": "string", "description": "What it means"}`, j))
 		}
-		in.Tools = append(in.Tools, Tool{Name: fmt.Sprintf("tool%d", i),
+		in.Tools = append(in.Tools, Tool{
+			Name:        fmt.Sprintf("tool%d", i),
 			Description: "Does a thing",
 			Parameters: json.RawMessage(`{"type": "object", "properties": {` +
-				strings.Join(props, ", ") + `}}`)})
+				strings.Join(props, ", ") + `}}`),
+		})
 	}
 	return in
 }

@@ -167,7 +167,8 @@ func TestParserBrokenCalls(t *testing.T) {
 		expect(t)(Hermes(), text, want)
 	}
 	// Not a call: all text.
-	for _, text := range []string{"<tool_call>", "<tool_call>\n", "<tool_call>{",
+	for _, text := range []string{
+		"<tool_call>", "<tool_call>\n", "<tool_call>{",
 		`<tool_call>{"name": "f"`, `<tool_call>[1]`,
 		`<tool_call>{"name": 5, "arguments": {}}</tool_call>`,
 		`<tool_call>{"name": "f", "arguments": [1]}`,
@@ -178,7 +179,8 @@ func TestParserBrokenCalls(t *testing.T) {
 		`<tool_call>{"a" 1}`, `<tool_call>{"a":01}`, `<tool_call>{"a":1.}`, `<tool_call>{"a":tru}`,
 		`<tool_call>{"a":"\x"}`,
 		"<tool_call>{\"a\":\"\n\"}", `<tool_call>{"a":1,}`, `<tool_call>{,}`,
-		`<tool_call>{"a":[1}`, `<tool_call>{"a":-}`} {
+		`<tool_call>{"a":[1}`, `<tool_call>{"a":-}`,
+	} {
 		f(text, fmt.Sprintf("%q", text))
 	}
 	// A second marker after a broken call still counts.
@@ -225,8 +227,10 @@ func TestParserStreams(t *testing.T) {
 func formats() []Format {
 	thinking := Hermes()
 	thinking.Thinking = true
-	return []Format{Hermes(), Llama3(), Mistral(), Nemotron(), CommandR(), DeepSeekV31(), thinking,
-		{}}
+	return []Format{
+		Hermes(), Llama3(), Mistral(), Nemotron(), CommandR(), DeepSeekV31(), thinking,
+		{},
+	}
 }
 
 // checkParser feeds text whole and in pieces: the events must be the same, their Raws must be the
@@ -285,14 +289,16 @@ func checkNesting(t *testing.T, es []Event) {
 
 // TestParserProperties feeds random mixtures of the fragments that matter.
 func TestParserProperties(t *testing.T) {
-	fragments := []string{"<tool_call>", "</tool_call>", "<think>", "</think>", "[TOOL_CALLS]",
+	fragments := []string{
+		"<tool_call>", "</tool_call>", "<think>", "</think>", "[TOOL_CALLS]",
 		"[ARGS]", "[CALL_ID]", "[",
 		"]", "<|python_tag|>", "{", "}", `"name"`, `"arguments"`, `"parameters"`, `"f"`, ":", ",",
 		`{"name": "f", "arguments": `,
 		`{"name":"f","parameters":{}}`, `{"a": [1, "}"]}`, "null", "1.5", "\\", `"`, " ", "\n",
 		"text", "é🚀", ";", "<", "<TOOLCALL>[",
 		"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "<|START_ACTION|>", "true",
-		"x[ARGS]{", "[/THINK]", "[THINK]"}
+		"x[ARGS]{", "[/THINK]", "[THINK]",
+	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for seed := range uint64(3000) {
 		var b strings.Builder

@@ -7,12 +7,14 @@ import (
 
 func benchInput() Input {
 	in := longInput(2, 0, "What is the weather like in Zürich today?")
-	in.Tools = []Tool{{"get_weather", "Get the weather of a city",
+	in.Tools = []Tool{{
+		"get_weather", "Get the weather of a city",
 		json.RawMessage(`{"type": "object", "properties": ` +
 			`{"location": {"type": "string", "description": "City, as Zürich"}, "unit": {"type": ` +
 			`"string", "enum": ` +
 			`["celsius", "fahrenheit"]}, "days": {"type": "integer", "minimum": 1}}, "required": ` +
-			`["location"]}`)}}
+			`["location"]}`),
+	}}
 	return in
 }
 

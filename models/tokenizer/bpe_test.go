@@ -54,8 +54,10 @@ func randomVocab(t *rapid.T) (tokens []string, merges []string) {
 func TestMergesMatchDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tokens, merges := randomVocab(t)
-		tok, err := FromGGUF(GGUFVocab{Model: "gpt2", Pre: "gpt-2", Tokens: append(tokens, "xy"),
-			Merges: merges, BOS: -1, EOS: -1, UNK: -1})
+		tok, err := FromGGUF(GGUFVocab{
+			Model: "gpt2", Pre: "gpt-2", Tokens: append(tokens, "xy"),
+			Merges: merges, BOS: -1, EOS: -1, UNK: -1,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

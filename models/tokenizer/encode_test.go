@@ -92,8 +92,10 @@ func FuzzEncode(f *testing.F) {
 	for _, family := range families {
 		toks = append(toks, smallGGUF(f, family))
 	}
-	for _, s := range []string{"", "Hello, World!", "it's\n\n  \t x", "\xff\xe4", "<|eot_id|></s>",
-		"你好 ö", "e\u0301\u0316", strings.Repeat("ab", 40), "1234567 3.14", "\u017f'ſ 'S"} {
+	for _, s := range []string{
+		"", "Hello, World!", "it's\n\n  \t x", "\xff\xe4", "<|eot_id|></s>",
+		"你好 ö", "e\u0301\u0316", strings.Repeat("ab", 40), "1234567 3.14", "\u017f'ſ 'S",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -108,8 +110,10 @@ func TestEncodeProperties(t *testing.T) {
 	for _, family := range families {
 		fromJSON, fromGGUF := smallJSON(t, family), smallGGUF(t, family)
 		t.Run(family, rapid.MakeCheck(func(t *rapid.T) {
-			part := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{" the", "\n", "  ", "'s",
-				"<|eot_id|>", "<s>", "123", "ing", "你", "\u0301", "ö"}))
+			part := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+				" the", "\n", "  ", "'s",
+				"<|eot_id|>", "<s>", "123", "ing", "你", "\u0301", "ö",
+			}))
 			parts := rapid.SliceOfN(part, 0, 12).Draw(t, "parts")
 			text := strings.Join(parts, "")
 			checkEncode(t, fromGGUF, text)
@@ -159,10 +163,14 @@ func TestConcurrent(t *testing.T) {
 // TestLinear encodes long texts that invite quadratic work: 16 times the text would then take 256
 // times as long. It looks at the processor's time, which other processes don't change.
 func TestLinear(t *testing.T) {
-	units := []string{"a", " ", "\n", " \n", "'", "<", "<|eot_id", "1", "漢", "\u0301", "aA",
-		"\u3000", "!", "\xff", "ö", "the", "\u1100", "\u0316\u0301"}
-	for _, pre := range []string{"llama-bpe", "qwen2", "deepseek-llm", "gpt-4o", "deepseek-v3",
-		"falcon", "llama-spm"} {
+	units := []string{
+		"a", " ", "\n", " \n", "'", "<", "<|eot_id", "1", "漢", "\u0301", "aA",
+		"\u3000", "!", "\xff", "ö", "the", "\u1100", "\u0316\u0301",
+	}
+	for _, pre := range []string{
+		"llama-bpe", "qwen2", "deepseek-llm", "gpt-4o", "deepseek-v3",
+		"falcon", "llama-spm",
+	} {
 		family := "qwen2"
 		if pre == "llama-spm" {
 			family = pre
@@ -219,9 +227,11 @@ func TestScanners(t *testing.T) {
 		f(t, "  a\n\n b \r\n\t c  \u3000 d\u00a0\u00a0")
 		f(t, "1234567 ١٢٣٤ ½²³ a1b2 -5")
 		f(t, "()!?\r\n\n ... \t...\n")
-		parts := rapid.SampledFrom([]string{"a", "B", "é", "你", "1", "٣", " ", "  ", "\n", "\r",
+		parts := rapid.SampledFrom([]string{
+			"a", "B", "é", "你", "1", "٣", " ", "  ", "\n", "\r",
 			"\t", "\u3000", "'", "'s", "'RE", "ſ", "!", ".", "\u0301", "😀", "\U00011380",
-			"\U0002ebf0"})
+			"\U0002ebf0",
+		})
 		rapid.Check(t, func(t *rapid.T) {
 			f(t, strings.Join(rapid.SliceOfN(parts, 1, 12).Draw(t, "parts"), ""))
 		})

@@ -196,8 +196,10 @@ func (f *jsonFile) addedTokens(b *builder) error {
 		if a.Content == "" {
 			return fmt.Errorf("token %d is empty", *a.ID)
 		}
-		t := addedToken{id: int32(*a.ID), content: a.Content, special: a.Special, lstrip: a.LStrip,
-			rstrip: a.RStrip, singleWord: a.SingleWord, normalized: !a.Special}
+		t := addedToken{
+			id: int32(*a.ID), content: a.Content, special: a.Special, lstrip: a.LStrip,
+			rstrip: a.RStrip, singleWord: a.SingleWord, normalized: !a.Special,
+		}
 		if a.Normalized != nil {
 			t.normalized = *a.Normalized
 		}
@@ -243,9 +245,16 @@ func (f *jsonFile) model(b *builder) error {
 	for _, field := range []struct {
 		name string
 		v    any
-	}{{"type", &typ}, {"unk_token", &unk}, {"continuing_subword_prefix", &prefix},
-		{"end_of_word_suffix", &suffix}, {"dropout", &dropout}, {"fuse_unk", &m.fuseUnk},
-		{"byte_fallback", &m.byteFallback}, {"ignore_merges", &m.ignoreMerges}} {
+	}{
+		{"type", &typ},
+		{"unk_token", &unk},
+		{"continuing_subword_prefix", &prefix},
+		{"end_of_word_suffix", &suffix},
+		{"dropout", &dropout},
+		{"fuse_unk", &m.fuseUnk},
+		{"byte_fallback", &m.byteFallback},
+		{"ignore_merges", &m.ignoreMerges},
+	} {
 		if err := unmarshal(f.sections["model."+field.name], field.v); err != nil {
 			return fmt.Errorf("%s: %w", field.name, err)
 		}

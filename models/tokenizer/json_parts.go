@@ -168,8 +168,10 @@ func (b *builder) compileStep(c *component) (step, error) {
 			return nil, errors.New("ByteLevel is there twice")
 		}
 		b.byteLevel = true
-		return byteLevelStep{addPrefixSpace: isTrue(c.AddPrefixSpace, true),
-			words: isTrue(c.UseRegex, true), table: classes()}, nil
+		return byteLevelStep{
+			addPrefixSpace: isTrue(c.AddPrefixSpace, true),
+			words:          isTrue(c.UseRegex, true), table: classes(),
+		}, nil
 	case "Split":
 		return compileSplit(c)
 	case "Digits":

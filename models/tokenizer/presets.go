@@ -57,31 +57,48 @@ const (
 // presets returns the known pre-tokenizers.
 func presets() []preset {
 	return []preset{
-		{names: []string{"llama-bpe", "llama3", "llama-v3"}, ignoreMerges: true, addBOS: true,
-			steps: []string{isolate(cl100kPattern), plainBytes}},
-		{names: []string{"qwen2", "deepseek-r1-qwen"}, normalizer: nfc,
-			steps: []string{isolate(qwen2Pattern), plainBytes}},
-		{names: []string{"qwen35"}, normalizer: nfc,
-			steps: []string{isolate(qwen35Pattern), plainBytes}},
+		{
+			names: []string{"llama-bpe", "llama3", "llama-v3"}, ignoreMerges: true, addBOS: true,
+			steps: []string{isolate(cl100kPattern), plainBytes},
+		},
+		{
+			names: []string{"qwen2", "deepseek-r1-qwen"}, normalizer: nfc,
+			steps: []string{isolate(qwen2Pattern), plainBytes},
+		},
+		{
+			names: []string{"qwen35"}, normalizer: nfc,
+			steps: []string{isolate(qwen35Pattern), plainBytes},
+		},
 		{names: []string{"gpt-2", "phi-2"}, steps: []string{gpt2Bytes}},
-		{names: []string{"deepseek-llm"}, steps: []string{isolate(`[\r\n]`),
+		{names: []string{"deepseek-llm"}, steps: []string{
+			isolate(`[\r\n]`),
 			isolate(deepseekLetters), isolate(deepseekPunctuation), isolate(`\s+$`),
-			isolate(han), eachDigit, plainBytes}},
-		{names: []string{"deepseek-coder"}, steps: []string{isolate(`[\r\n]`), isolate(`\s?\p{L}+`),
-			isolate(`\s?\p{P}+`), isolate(han), eachDigit, plainBytes}},
-		{names: []string{"deepseek-v3"}, steps: []string{isolate(`\p{N}{1,3}`),
-			isolate(`[一-龥぀-ゟ゠-ヿ]+`), isolate(deepseek3), plainBytes}},
+			isolate(han), eachDigit, plainBytes,
+		}},
+		{names: []string{"deepseek-coder"}, steps: []string{
+			isolate(`[\r\n]`), isolate(`\s?\p{L}+`),
+			isolate(`\s?\p{P}+`), isolate(han), eachDigit, plainBytes,
+		}},
+		{names: []string{"deepseek-v3"}, steps: []string{
+			isolate(`\p{N}{1,3}`),
+			isolate(`[一-龥぀-ゟ゠-ヿ]+`), isolate(deepseek3), plainBytes,
+		}},
 		{names: []string{"gpt-4o"}, steps: []string{isolate(o200k), plainBytes}},
-		{names: []string{"tekken"}, ignoreMerges: true, addBOS: true,
-			steps: []string{isolate(tekken), plainBytes}},
+		{
+			names: []string{"tekken"}, ignoreMerges: true, addBOS: true,
+			steps: []string{isolate(tekken), plainBytes},
+		},
 		{names: []string{"starcoder", "refact", "smollm"}, steps: []string{eachDigit, gpt2Bytes}},
 		{names: []string{"command-r"}, normalizer: nfc, steps: []string{eachDigit, gpt2Bytes}},
 		{names: []string{"mpt", "olmo"}, normalizer: nfc, steps: []string{gpt2Bytes}},
 		{names: []string{"falcon"}, steps: []string{
 			`{"type":"Punctuation","behavior":"Contiguous"}`, gpt2Bytes,
-			`{"type":"Digits"}`, isolate(`[0-9][0-9][0-9]`)}},
-		{names: []string{"default"}, steps: []string{isolate(`[\p{P}\$\+<=>\^~\|]+`),
-			isolate(gpt2Pattern), isolate(`\p{N}+`), isolate(`[0-9][0-9][0-9]`), plainBytes}},
+			`{"type":"Digits"}`, isolate(`[0-9][0-9][0-9]`),
+		}},
+		{names: []string{"default"}, steps: []string{
+			isolate(`[\p{P}\$\+<=>\^~\|]+`),
+			isolate(gpt2Pattern), isolate(`\p{N}+`), isolate(`[0-9][0-9][0-9]`), plainBytes,
+		}},
 	}
 }
 

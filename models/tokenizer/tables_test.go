@@ -59,8 +59,10 @@ func TestTables(t *testing.T) {
 		})
 		check(name, l.sum())
 	}
-	for _, name := range []string{"L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "Nd", "P", "S",
-		"Han", "Hiragana"} {
+	for _, name := range []string{
+		"L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "Nd", "P", "S",
+		"Han", "Hiragana",
+	} {
 		set(name, mustCategory(name))
 	}
 	set("space", whitespace())
@@ -79,8 +81,10 @@ func TestTables(t *testing.T) {
 		})
 		check(name, l.sum())
 	}
-	for name, form := range map[string]norm.Form{"NFC": norm.NFC, "NFD": norm.NFD,
-		"NFKC": norm.NFKC, "NFKD": norm.NFKD} {
+	for name, form := range map[string]norm.Form{
+		"NFC": norm.NFC, "NFD": norm.NFD,
+		"NFKC": norm.NFKC, "NFKD": norm.NFKD,
+	} {
 		rewritten(name, unicodeForm(form), "", "", "a", "\u0334", "a\u0323", "")
 	}
 	rewritten("Lowercase", lowercase{}, "", "")

@@ -72,8 +72,10 @@ func BenchmarkEncodeCold(b *testing.B) {
 // BenchmarkPatterns times the pre-tokenizers that have no scanner by hand.
 func BenchmarkPatterns(b *testing.B) {
 	text := prose(64 << 10)
-	for _, pre := range []string{"gpt-4o", "tekken", "deepseek-v3", "starcoder", "falcon",
-		"default"} {
+	for _, pre := range []string{
+		"gpt-4o", "tekken", "deepseek-v3", "starcoder", "falcon",
+		"default",
+	} {
 		b.Run(pre, func(b *testing.B) {
 			v := readGGUFVocab(b, sharedFile(b, "ggml-vocab-llama-bpe.gguf"))
 			v.Pre = pre

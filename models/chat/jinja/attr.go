@@ -96,8 +96,10 @@ func changesValue(obj Value, name string) bool {
 	case *Dict:
 		return slices.Contains([]string{"clear", "pop", "popitem", "setdefault", "update"}, name)
 	case *List:
-		return !obj.tuple && slices.Contains([]string{"append", "clear", "pop", "reverse", "insert",
-			"sort", "extend", "remove"}, name)
+		return !obj.tuple && slices.Contains([]string{
+			"append", "clear", "pop", "reverse", "insert",
+			"sort", "extend", "remove",
+		}, name)
 	}
 	return false
 }

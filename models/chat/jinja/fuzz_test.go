@@ -50,10 +50,12 @@ func checkFuzzError(t *testing.T, err error) {
 
 // FuzzDecodeJSON agrees with encoding/json about what is JSON, and writes back what it read.
 func FuzzDecodeJSON(f *testing.F) {
-	for _, s := range []string{`{"a": [1, 2.5, -0, 1e400, "x\u00e9\ud83d\ude00\ud800", null, ` +
-		`true]}`, `[1,]`, `{"a":1,"a":2}`,
+	for _, s := range []string{
+		`{"a": [1, 2.5, -0, 1e400, "x\u00e9\ud83d\ude00\ud800", null, ` +
+			`true]}`, `[1,]`, `{"a":1,"a":2}`,
 		`"\x"`, `01`, `-`, `1.`, `[[[]]]`, "\"\x01\"", `123456789012345678901234567890`, `nul`,
-		` [ ] `} {
+		` [ ] `,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -24,33 +24,57 @@ func nest(n int, open, middle, shut string) string {
 func hostileSyntax() []exhausting {
 	return []exhausting{
 		{"6,000 ifs", nest(6000, "{% if true %}", "", "{% endif %}"), "blocks nested more than 64"},
-		{"3,000 fors", nest(3000, "{% for a in [1] %}", "", "{% endfor %}"),
-			"blocks nested more than 64"},
-		{"6,000 macros", nest(2000, "{% macro m() %}", "", "{% endmacro %}"),
-			"blocks nested more than 64"},
-		{"6,000 parentheses", "{{ " + nest(6000, "(", "1", ")") + " }}",
-			"expressions nested more than 64"},
-		{"6,000 lists", "{{ " + nest(6000, "[", "1", "]") + " }}",
-			"expressions nested more than 64"},
-		{"6,000 dicts", "{{ " + nest(6000, "{1:", "1", "}") + " }}",
-			"expressions nested more than 64"},
-		{"6,000 calls", "{{ " + nest(6000, "a(", "1", ")") + " }}",
-			"expressions nested more than 64"},
-		{"6,000 subscripts", "{{ " + nest(6000, "a[", "1", "]") + " }}",
-			"expressions nested more than 64"},
+		{
+			"3,000 fors", nest(3000, "{% for a in [1] %}", "", "{% endfor %}"),
+			"blocks nested more than 64",
+		},
+		{
+			"6,000 macros", nest(2000, "{% macro m() %}", "", "{% endmacro %}"),
+			"blocks nested more than 64",
+		},
+		{
+			"6,000 parentheses", "{{ " + nest(6000, "(", "1", ")") + " }}",
+			"expressions nested more than 64",
+		},
+		{
+			"6,000 lists", "{{ " + nest(6000, "[", "1", "]") + " }}",
+			"expressions nested more than 64",
+		},
+		{
+			"6,000 dicts", "{{ " + nest(6000, "{1:", "1", "}") + " }}",
+			"expressions nested more than 64",
+		},
+		{
+			"6,000 calls", "{{ " + nest(6000, "a(", "1", ")") + " }}",
+			"expressions nested more than 64",
+		},
+		{
+			"6,000 subscripts", "{{ " + nest(6000, "a[", "1", "]") + " }}",
+			"expressions nested more than 64",
+		},
 		{"6,000 targets", "{% set " + nest(6000, "(", "a", ")") + " = 1 %}", "nested more than 64"},
-		{"6,000 nots", "{{ " + strings.Repeat("not ", 6000) + "1 }}",
-			"expressions nested more than 64"},
-		{"6,000 minuses", "{{ " + strings.Repeat("-", 6000) + "1 }}",
-			"expressions nested more than 64"},
-		{"6,000 elses", "{{ 1" + strings.Repeat(" if 1 else 1", 6000) + " }}",
-			"expressions nested more than 64"},
-		{"6,000 tests", "{{ 1" + nest(6000, " is eq(1", "", ")") + " }}",
-			"expressions nested more than 64"},
+		{
+			"6,000 nots", "{{ " + strings.Repeat("not ", 6000) + "1 }}",
+			"expressions nested more than 64",
+		},
+		{
+			"6,000 minuses", "{{ " + strings.Repeat("-", 6000) + "1 }}",
+			"expressions nested more than 64",
+		},
+		{
+			"6,000 elses", "{{ 1" + strings.Repeat(" if 1 else 1", 6000) + " }}",
+			"expressions nested more than 64",
+		},
+		{
+			"6,000 tests", "{{ 1" + nest(6000, " is eq(1", "", ")") + " }}",
+			"expressions nested more than 64",
+		},
 		{"long sum", "{{ 1" + strings.Repeat("+1", 10000) + " }}", "nested more than 1000"},
 		{"long path", "{{ x" + strings.Repeat(".a", 10000) + " }}", "nested more than 1000"},
-		{"long filter chain", "{{ 'x'" + strings.Repeat("|upper", 10000) + " }}",
-			"nested more than 1000"},
+		{
+			"long filter chain", "{{ 'x'" + strings.Repeat("|upper", 10000) + " }}",
+			"nested more than 1000",
+		},
 		{"long source", strings.Repeat("a", 1<<20), "at most 262144"},
 		{"many tags", strings.Repeat("{{a}}", 40000), "more than 50000 tokens"},
 		{"unclosed tags", strings.Repeat("{%", 100000), "syntax error"},
@@ -63,36 +87,50 @@ func hostileValues() []exhausting {
 	return []exhausting{
 		{"range(10**9)", "{% for i in range(10**9) %}x{% endfor %}", "range of 1000000000"},
 		{"big range", "{{ range(10**30) }}", "cannot be interpreted"},
-		{"string doubling",
+		{
+			"string doubling",
 			"{% set ns = namespace(s='a') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s " +
 				"%}{% endfor %}",
-			"limit reached"},
+			"limit reached",
+		},
 		{"'a' * 10**9", "{{ 'a' * 10**9 }}", "limit reached"},
 		{"list * 10**9", "{{ [1] * 10**9 }}", "limit reached"},
 		{"10**10**9", "{{ 10 ** (10 ** 9) }}", "more than 14000 bits"},
-		{"repeated squaring",
+		{
+			"repeated squaring",
 			"{% set ns = namespace(n=7) %}{% for i in range(99) %}{% set ns.n = ns.n * ns.n " +
 				"%}{% endfor %}",
-			"more than 14000 bits"},
-		{"recursive macro", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-			"nested more than 1000"},
-		{"mutual recursion",
+			"more than 14000 bits",
+		},
+		{
+			"recursive macro", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+			"nested more than 1000",
+		},
+		{
+			"mutual recursion",
 			"{% macro m() %}{{ n() ~ 1 }}{% endmacro %}{% macro n() %}{{ m() }}{% endmacro " +
 				"%}{{ m() }}",
-			"nested more than 1000"},
+			"nested more than 1000",
+		},
 		{"recursion in blocks", "{% macro m() %}" + nest(60, "{% if true %}", "{{ m() }}",
 			"{% endif %}") +
 			"{% endmacro %}{{ m() }}", "nested more than 1000"},
-		{"recursive caller",
+		{
+			"recursive caller",
 			"{% macro m() %}{{ caller() }}{% call m() %}{% endcall %}{% endmacro %}{% call m() " +
-				"%}{% endcall %}", "nested more than 1000"},
+				"%}{% endcall %}", "nested more than 1000",
+		},
 		{"__mro__", "{{ ''.__class__.__mro__ }}", "forbidden by the sandbox"},
 		{"globals", "{{ raise_exception.__globals__['os'] }}", "forbidden by the sandbox"},
-		{"format attribute", "{{ '{0.__class__.__mro__}'.format('') }}",
-			"forbidden by the sandbox"},
+		{
+			"format attribute", "{{ '{0.__class__.__mro__}'.format('') }}",
+			"forbidden by the sandbox",
+		},
 		{"attr filter", "{{ ''|attr('__class__')|attr('__mro__') }}", "forbidden by the sandbox"},
-		{"map attribute", "{{ ['']|map(attribute='__class__.__mro__')|list }}",
-			"forbidden by the sandbox"},
+		{
+			"map attribute", "{{ ['']|map(attribute='__class__.__mro__')|list }}",
+			"forbidden by the sandbox",
+		},
 	}
 }
 
@@ -101,17 +139,21 @@ func hostileLists() []exhausting {
 		"{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}" +
 		"{% set ns.t = (ns.t, ns.t) %}{% endfor %}"
 	return []exhausting{
-		{"deep list",
+		{
+			"deep list",
 			"{% set ns = namespace(x=[]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% " +
 				"endfor %}{{ ns.x }}",
-			"nested more than 64"},
+			"nested more than 64",
+		},
 		{"doubled lists printed", double + "{{ ns.x }}", "limit reached"},
 		{"doubled lists as JSON", double + "{{ ns.x|tojson }}", "limit reached"},
 		{"doubled lists compared", double + "{{ ns.x == ns.y }}", "limit reached"},
 		{"doubled lists ordered", double + "{{ ns.x < ns.y }}", "limit reached"},
 		{"doubled tuples hashed", double + "{{ {ns.t: 1} }}", "limit reached"},
-		{"cycle through a namespace", "{% set ns = namespace() %}{% set ns.x = [ns] %}{{ ns.x }}",
-			"nested more than 64"},
+		{
+			"cycle through a namespace", "{% set ns = namespace() %}{% set ns.x = [ns] %}{{ ns.x }}",
+			"nested more than 64",
+		},
 		{"indent", "{{ 'a\nb'|indent(10**9) }}", "limit reached"},
 		{"center", "{{ 'a'.center(10**9) }}", "limit reached"},
 		{"zfill", "{{ 'a'.zfill(10**18) }}", "limit reached"},
@@ -127,13 +169,17 @@ func hostileLists() []exhausting {
 		{"slice", "{{ [1]|slice(10**9)|list }}", "limit reached"},
 		{"output", "{% set s = 'a' * 1000 %}" + nest(3, "{% for i in range(99) %}", "{{ s }}",
 			"{% endfor %}"), "output is longer"},
-		{"generators",
+		{
+			"generators",
 			"{% set ns = namespace(s=[1]) %}{% for i in range(9999) %}{% set ns.s = " +
 				"ns.s|map('string') %}{% endfor %}",
-			"chained more than 64"},
-		{"spread",
+			"chained more than 64",
+		},
+		{
+			"spread",
 			"{% macro m() %}{{ varargs|length }}{% endmacro %}{% set x = range(99999)|list %}" +
-				"{% for i in range(99999) %}{{ m(*x) }}{% endfor %}", "limit reached"},
+				"{% for i in range(99999) %}{{ m(*x) }}{% endfor %}", "limit reached",
+		},
 	}
 }
 

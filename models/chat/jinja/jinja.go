@@ -16,8 +16,10 @@ type Program struct {
 // Compile parses a template. The error is an *Error of kind SyntaxError with the line.
 func Compile(source string) (*Program, error) {
 	if len(source) > maxSource {
-		return nil, &Error{Kind: SyntaxError, Line: 1,
-			Msg: fmt.Sprintf("template is %d bytes long; at most %d", len(source), maxSource)}
+		return nil, &Error{
+			Kind: SyntaxError, Line: 1,
+			Msg: fmt.Sprintf("template is %d bytes long; at most %d", len(source), maxSource),
+		}
 	}
 	p, err := newParser(source)
 	if err != nil {

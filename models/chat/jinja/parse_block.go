@@ -175,8 +175,10 @@ func (p *parser) newMacro(name string, line int) *macroDef {
 	for s := p.scope; s != nil; s = s.parent {
 		s.closure = true
 	}
-	m := &macroDef{name: name, scope: newScope(p.scope), caller: -1, varargs: -1, kwargs: -1,
-		line: line}
+	m := &macroDef{
+		name: name, scope: newScope(p.scope), caller: -1, varargs: -1, kwargs: -1,
+		line: line,
+	}
 	m.scope.macro = m
 	return m
 }

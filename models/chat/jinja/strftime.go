@@ -53,8 +53,10 @@ func timeField(t time.Time, c, flag byte) (text string, ok bool) {
 	}[c]; ok {
 		return strftime(t, parts), true
 	}
-	layout := map[byte]string{'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'h': "Jan",
-		'p': "PM"}[c]
+	layout := map[byte]string{
+		'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'h': "Jan",
+		'p': "PM",
+	}[c]
 	switch c {
 	case 'f':
 		return itoa(t.Nanosecond()/1000, 6, "0"), true
