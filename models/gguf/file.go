@@ -18,6 +18,7 @@ type File struct {
 	data     []byte   // of the first part
 	mappings [][]byte // to release
 	meta     map[string]value
+	keys     []string // of meta, as they follow in the file
 	tensors  map[string]runtime.Tensor
 	// unsupported names the type of each tensor that Basalt cannot read.
 	unsupported map[string]uint32

@@ -86,5 +86,6 @@ func (f *File) parsePair(r *reader) {
 	}
 	if r.err == nil {
 		f.meta[string(key)] = v
+		f.keys = append(f.keys, string(key))
 	}
 }

@@ -92,15 +92,18 @@ func (f *File) placeTensors(infos []tensorInfo, end uint64) error {
 	return f.checkOverlap(infos)
 }
 
+const alignmentKey = "general.alignment"
+
 // alignment is that of tensor data. It keeps every number on a multiple of its size.
 func (f *File) alignment() (uint64, error) {
-	const key, largest = "general.alignment", 1 << 20
-	a, ok := f.Int(key)
+	const largest = 1 << 20
+	a, ok := f.Int(alignmentKey)
 	switch {
-	case !f.Has(key):
+	case !f.Has(alignmentKey):
 		return defaultAlignment, nil
 	case !ok || a < 8 || a > largest || a&(a-1) != 0:
-		return 0, fmt.Errorf("%s is %d; it must be a power of two from 8 to %d", key, a, largest)
+		return 0, fmt.Errorf("%s is %d; it must be a power of two from 8 to %d", alignmentKey, a,
+			largest)
 	}
 	return uint64(a), nil
 }
