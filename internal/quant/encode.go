@@ -8,22 +8,37 @@ import (
 	"basalt/internal/half"
 )
 
-// Encode rounds len(src) values, a whole number of blocks, into dst, as ggml's reference quantiser
-// does. Only Q8_0 and Q4_0 can be encoded; other formats panic.
+// Encode rounds len(src) values, a whole number of blocks, into dst. Q8_0 and Q4_0 come out as from
+// ggml's reference quantiser, bit by bit; the scales of K-quants are searched for (encodek.go).
 func (f Format) Encode(dst []byte, src []float32) {
-	encode := encodeQ8_0
+	checkBlocks(f, len(src))
+	encode, values, size := f.encoder(), f.BlockSize(), f.BlockBytes()
+	for ; len(src) > 0; src, dst = src[values:], dst[size:] {
+		encode(dst[:size], src[:values])
+	}
+}
+
+func (f Format) encoder() func(dst []byte, src []float32) {
 	switch f {
 	case Q8_0:
+		return encodeQ8_0
 	case Q4_0:
-		encode = encodeQ4_0
+		return encodeQ4_0
+	case Q4_K:
+		return encodeQ4_K
+	case Q5_K:
+		return encodeQ5_K
+	case Q6_K:
+		return encodeQ6_K
 	default:
-		panic(fmt.Sprintf("BUG: %s cannot be encoded", f))
+		panic(fmt.Sprintf("BUG: unknown quantisation format %d", f))
 	}
-	if len(src)%32 != 0 {
-		panic(fmt.Sprintf("BUG: cannot encode %d values of %s: blocks have 32", len(src), f))
-	}
-	for size := f.BlockBytes(); len(src) > 0; src, dst = src[32:], dst[size:] {
-		encode(dst[:size], src[:32])
+}
+
+func checkBlocks(f Format, n int) {
+	if n%f.BlockSize() != 0 {
+		panic(fmt.Sprintf("BUG: cannot encode %d values of %s: blocks have %d", n, f,
+			f.BlockSize()))
 	}
 }
 
