@@ -116,7 +116,7 @@ func (w *weights) matrix(part string, keep bool) (*C.matrix, error) {
 	if w.mem.err != nil {
 		return nil, fmt.Errorf("cannot keep tensor %q: %w", part, w.mem.err)
 	}
-	C.bs_pack(w.dev.pool, w.dev.kern, m, C.int(cFormat(t.DType)),
+	C.bs_pack(w.dev.pool, w.dev.kern, m, cFormat(t.DType),
 		(*C.uint8_t)(unsafe.Pointer(&t.Data[0])))
 	w.matrices[part] = m
 	w.loaded(part, t)

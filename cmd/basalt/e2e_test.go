@@ -195,7 +195,7 @@ func joinStream(r io.Reader) (string, error) {
 		}
 		text.WriteString(chunk.text())
 	}
-	return text.String(), fmt.Errorf("the stream ended without [DONE]: %v", lines.Err())
+	return text.String(), errors.Join(errors.New("the stream ended without [DONE]"), lines.Err())
 }
 
 func TestServeAnswersAsThePublishedEngine(t *testing.T) {

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"sort"
@@ -95,7 +96,8 @@ func TestPublishedTemplates(t *testing.T) {
 func checkRefusal(t *testing.T, what, python string, err error) {
 	t.Helper()
 	kind, msg, _ := strings.Cut(python, ": ")
-	raised, ok := err.(*RaisedError)
+	var raised *RaisedError
+	ok := errors.As(err, &raised)
 	if ok != (kind == "TemplateError") {
 		t.Errorf("%s: %v where Python says %s", what, err, python)
 	} else if ok && raised.Message != msg {

@@ -271,8 +271,8 @@ const maxNameText = 512
 
 // readName reads name, perhaps an id, and the marker before the arguments.
 func (p *Parser) readName(final bool) bool {
-	name, rest, id := nameEnd(p.buf), "", ""
-	rest = p.buf[name:]
+	name, id := nameEnd(p.buf), ""
+	rest := p.buf[name:]
 	if before := p.syntax.BeforeID; before != "" && strings.HasPrefix(rest, before) {
 		rest = rest[len(before):]
 		id = rest[:nameEnd(rest)]

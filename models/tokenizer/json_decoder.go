@@ -88,7 +88,7 @@ func (p *pieceDecoder) add(c *component, d *decoding) error {
 
 func (p *pieceDecoder) addStrip(c *component, d *decoding) error {
 	if !p.fused || c.Stop != 0 || c.Start < 0 || len(c.Content) != 1 {
-		return errors.New("Strip is supported behind Fuse, of one ASCII character, at the start")
+		return errors.New("decoder Strip is supported behind Fuse, of one ASCII character, at the start")
 	}
 	d.strip, d.stripByte = c.Start, c.Content[0]
 	return nil
@@ -100,7 +100,7 @@ func (p *pieceDecoder) addMetaspace(c *component, d *decoding) error {
 		return err
 	}
 	if utf8.RuneCountInString(c.Replacement) != 1 || len(p.rewrites) > 0 || d.dropped != "" {
-		return fmt.Errorf("Metaspace of %q is supported as first decoder, of one character",
+		return fmt.Errorf("decoder Metaspace of %q is supported as first decoder, of one character",
 			c.Replacement)
 	}
 	if how != prependNever {

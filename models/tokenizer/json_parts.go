@@ -143,7 +143,7 @@ func compileReplace(c *component) (normalizer, error) {
 		}
 		return replacePattern{re, c.Content}, nil
 	}
-	return nil, errors.New("Replace needs a pattern")
+	return nil, errors.New("normalizer Replace needs a pattern")
 }
 
 func (b *builder) preTokenizer(raw string) error {
@@ -208,7 +208,7 @@ func compileSplit(c *component) (step, error) {
 	case c.Pattern.String != nil && *c.Pattern.String != "":
 		return splitStep{literal(*c.Pattern.String), how, c.Invert}, nil
 	case c.Pattern.Regex == nil:
-		return nil, errors.New("Split needs a pattern")
+		return nil, errors.New("pre-tokenizer Split needs a pattern")
 	}
 	expr := *c.Pattern.Regex
 	if scan := scannerOf(expr); scan != nil && keepsAll(how, c.Invert) {
@@ -261,7 +261,7 @@ func behaviourOf(name string) (behaviour, error) {
 
 func compileMetaspace(c *component) (step, error) {
 	if utf8.RuneCountInString(c.Replacement) != 1 || c.Replacement == " " {
-		return nil, fmt.Errorf("Metaspace replacement %q must be one character", c.Replacement)
+		return nil, fmt.Errorf("pre-tokenizer Metaspace: replacement %q must be one character", c.Replacement)
 	}
 	how, err := prependOf(c)
 	return metaspaceStep{c.Replacement, how, isTrue(c.Split, true)}, err

@@ -166,7 +166,7 @@ func (p *regexParser) property(negate bool) ([]runeRange, error) {
 
 // hex reads HH, HHHH or {H...}.
 func (p *regexParser) hex(kind rune) (rune, error) {
-	digits := ""
+	var digits string
 	if rest := p.s[p.at:]; kind == 'x' && strings.HasPrefix(rest, "{") {
 		end := strings.IndexByte(rest, '}')
 		if end < 0 {

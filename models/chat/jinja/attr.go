@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"errors"
 	"math"
 	"math/big"
 	"slices"
@@ -72,7 +73,7 @@ func (m *macro) attr(name string) (Value, bool) {
 }
 
 func hasMethod(obj Value, name string) bool {
-	switch obj.(type) {
+	switch obj := obj.(type) {
 	case string, Markup:
 		return isStringMethod(name)
 	case *Dict:
@@ -81,7 +82,7 @@ func hasMethod(obj Value, name string) bool {
 			return true
 		}
 	case *List:
-		return name == "index" || name == "count" || name == "copy" && !obj.(*List).tuple
+		return name == "index" || name == "count" || name == "copy" && !obj.tuple
 	case *cycler:
 		return name == "next" || name == "reset"
 	case float64:
@@ -169,7 +170,7 @@ func (in *interp) subscript(obj, key Value) (Value, error) {
 
 // limitOnly drops an error that Jinja2 would turn into an undefined value.
 func limitOnly(err error) error {
-	if e, ok := err.(*Error); ok && e.Kind == LimitError {
+	if e := (*Error)(nil); errors.As(err, &e) && e.Kind == LimitError {
 		return err
 	}
 	return nil
@@ -198,23 +199,23 @@ func wrapIndex(i, n int64) (int64, bool) {
 
 // charAt is s[i], found from the end that i counts from; nil where there is none.
 func (in *interp) charAt(s string, i int64) (Value, error) {
-	rest, size := s, 0
+	rest := s
 	for ; i > 0 && rest != ""; i-- {
-		_, size = utf8.DecodeRuneInString(rest)
+		_, size := utf8.DecodeRuneInString(rest)
 		rest = rest[size:]
 	}
 	for ; i < -1 && rest != ""; i++ {
-		_, size = utf8.DecodeLastRuneInString(rest)
+		_, size := utf8.DecodeLastRuneInString(rest)
 		rest = rest[:len(rest)-size]
 	}
 	if err := in.work((len(s) - len(rest)) >> 4); err != nil || rest == "" {
 		return nil, err
 	}
 	if i < 0 {
-		_, size = utf8.DecodeLastRuneInString(rest)
+		_, size := utf8.DecodeLastRuneInString(rest)
 		return rest[len(rest)-size:], nil
 	}
-	_, size = utf8.DecodeRuneInString(rest)
+	_, size := utf8.DecodeRuneInString(rest)
 	return rest[:size], nil
 }
 

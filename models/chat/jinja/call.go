@@ -1,5 +1,7 @@
 package jinja
 
+import "errors"
+
 // args are the arguments of one call.
 type args struct {
 	pos []Value
@@ -224,7 +226,7 @@ func (in *interp) callMacro(m *macro, a args) (Value, error) {
 
 // at gives err the current line if it has none.
 func (in *interp) at(err error) error {
-	if e, ok := err.(*Error); ok && e.Line == 0 {
+	if e := (*Error)(nil); errors.As(err, &e) && e.Line == 0 {
 		e.Line = in.line
 	}
 	return err

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -73,7 +74,10 @@ func TestGoldens(t *testing.T) {
 func checkError(t *testing.T, g golden, err error) {
 	t.Helper()
 	class, msg, _ := strings.Cut(g.Err, ": ")
-	e := err.(*Error)
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("%v is no error of this package", err)
+	}
 	want := map[string]ErrorKind{
 		"TemplateError": RaisedError, "UndefinedError": UndefinedError,
 		"SecurityError": SecurityError,

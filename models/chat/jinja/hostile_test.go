@@ -250,14 +250,14 @@ func cpuTime() time.Duration {
 }
 
 // attack runs one template and measures everything that it allocates, collected or not.
-func attack(source string) (err error, took time.Duration, allocated uint64) {
+func attack(source string) (took time.Duration, allocated uint64, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := cpuTime()
 	_, err = render(source, NewDict(0))
 	took = cpuTime() - start
 	runtime.ReadMemStats(&after)
-	return err, took, after.TotalAlloc - before.TotalAlloc
+	return took, after.TotalAlloc - before.TotalAlloc, err
 }
 
 func TestHostileTemplates(t *testing.T) {
@@ -265,7 +265,7 @@ func TestHostileTemplates(t *testing.T) {
 	var maxTook time.Duration
 	var maxAllocated uint64
 	for _, a := range hostile() {
-		err, took, allocated := attack(a.source)
+		took, allocated, err := attack(a.source)
 		if err == nil || !strings.Contains(err.Error(), a.want) {
 			t.Errorf("%s: error %v; want %q in it", a.name, err, a.want)
 		}

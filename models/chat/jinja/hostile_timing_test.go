@@ -8,7 +8,7 @@ func BenchmarkHostile(b *testing.B) {
 		b.Run(a.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err, _, _ := attack(a.source); err == nil {
+				if _, _, err := attack(a.source); err == nil {
 					b.Fatal("no error")
 				}
 			}

@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -55,9 +56,7 @@ func (l *lexer) emit(kind tokenKind, text string) {
 }
 
 func (l *lexer) fail(format string, a ...any) error {
-	err := errorf(SyntaxError, format, a...).(*Error)
-	err.Line = l.line
-	return err
+	return &Error{Kind: SyntaxError, Line: l.line, Msg: fmt.Sprintf(format, a...)}
 }
 
 // advance moves to end, counting lines.

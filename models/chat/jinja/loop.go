@@ -5,7 +5,6 @@ type loopState struct {
 	seq     sequence
 	index   int // from 0
 	changed Value
-	depth   int
 }
 
 func (s *forStmt) exec(in *interp) (signal, error) {
@@ -28,40 +27,39 @@ func (s *forStmt) exec(in *interp) (signal, error) {
 			return goOn, err
 		}
 	}
-	completed, sig, err := s.iterate(in, seq)
+	completed, err := s.iterate(in, seq)
 	in.frame = outer
 	if err != nil || completed || s.other == nil {
 		return goOn, err
 	}
-	sig, err = in.scoped(s.elseScope, s.other)
-	return sig, err
+	return in.scoped(s.elseScope, s.other)
 }
 
 // iterate runs the body for each element. completed says that at least one run reached the body's
 // end, which is what Jinja2 asks before it runs the else block.
-func (s *forStmt) iterate(in *interp, seq sequence) (completed bool, sig signal, err error) {
+func (s *forStmt) iterate(in *interp, seq sequence) (completed bool, err error) {
 	loop := &loopState{seq: seq}
 	for i := range seq.n {
 		if i > 0 {
 			if err := s.refresh(in); err != nil {
-				return false, goOn, err
+				return false, err
 			}
 		}
 		loop.index = i
 		in.frame.vals[s.loopSlot] = loop
 		if err := in.assign(&s.target, seq.at(i)); err != nil {
-			return false, goOn, err
+			return false, err
 		}
 		sig, err := in.run(s.body)
 		if err != nil {
-			return false, goOn, err
+			return false, err
 		}
 		if sig == doBreak {
 			break
 		}
 		completed = completed || sig == goOn
 	}
-	return completed, goOn, nil
+	return completed, nil
 }
 
 // refresh makes every variable of the loop's frame unset again.

@@ -113,7 +113,7 @@ func (in *interp) repeat(a, b Value) (v Value, done bool, err error) {
 	}
 	n = max(n, 0)
 	l, isList := a.(*List)
-	unit := 0
+	var unit int
 	if isList {
 		unit = 16 * len(l.items)
 	} else {
