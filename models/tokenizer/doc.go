@@ -4,6 +4,7 @@
 //	tokenizer.go  Tokenizer: Encode, Decode and what is known of each id
 //	json.go       FromJSON: Hugging Face tokenizer.json; json_parts.go compiles its components
 //	gguf.go       FromGGUF: the tokenizer.ggml.* metadata; presets.go: its pre-tokenizer names
+//	export.go     ExportGGUF: a tokenizer.json in GGUF's terms
 //	added.go      added and special tokens, found in the text before anything else
 //	normalize.go  Unicode normalisation, Prepend, Replace, Lowercase, Strip
 //	steps.go      pre-tokenizers: the text is cut into words; scan.go and runes.go do it by hand,
