@@ -164,7 +164,7 @@ func (c *Config) detect(f *gguf.File) {
 // ggufRoPE reads the rotary settings. A factor without a type is linear scaling, as in ggml's own
 // reader; YaRN's keys are those that llama.cpp's converter writes.
 func (c *Config) ggufRoPE(r *ggufReader) error {
-	s := &ropeScaling{
+	s := &RopeScaling{
 		Type: "default", Theta: r.float("rope.freq_base", 10000),
 		Factor:   r.float("rope.scaling.factor", r.float("rope.scale_linear", 0)),
 		Partial:  float64(r.int("rope.dimension_count", c.Heads.Dim)) / float64(c.Heads.Dim),

@@ -214,7 +214,7 @@ func (h *hfConfig) byType(windows []int) error {
 
 // rope collects the rotary settings. As in transformers, rope_scaling goes before rope_parameters,
 // and what stands in either before what stands beside them, except for the original context.
-func (h *hfConfig) rope(f family) (*ropeScaling, error) {
+func (h *hfConfig) rope(f family) (*RopeScaling, error) {
 	r := h.RopeScaling
 	if r == nil {
 		r = h.RopeParameters
@@ -225,7 +225,7 @@ func (h *hfConfig) rope(f family) (*ropeScaling, error) {
 	if r.Full != nil || r.Sliding != nil {
 		return nil, errors.New("rope_parameters that differ by kind of layer are not supported")
 	}
-	s := &ropeScaling{
+	s := &RopeScaling{
 		Type: first(r.Type, r.OldType, "default"), Theta: first(r.Theta, h.RopeTheta, f.theta, 1e4),
 		Partial: first(r.Partial, h.Partial, 1), Factor: r.Factor,
 		Original: first(h.Original, r.Original), LowFreq: r.LowFreq, HighFreq: r.HighFreq,

@@ -30,6 +30,10 @@ type Model struct {
 	ChatTemplate    string // "" when there is none
 	BOSToken        string
 	EOSToken        string
+	// Rope and Positions are config.json's rotary settings and max_position_embeddings, for those
+	// who write them in another format; nil and 0 for a GGUF file.
+	Rope      *RopeScaling
+	Positions int
 	// Unused are tensors of the checkpoint that the program does not read.
 	Unused []string
 

@@ -45,6 +45,10 @@ func (m *Model) readHF(dir fs.FS) error {
 	if m.Config, err = h.config(); err != nil {
 		return fmt.Errorf("config.json: %w", err)
 	}
+	if m.Rope, err = h.rope(families[m.Config.Family]); err != nil {
+		return fmt.Errorf("config.json: %w", err)
+	}
+	m.Positions = h.MaxPositions
 	if m.Checkpoint, err = splitFused(m.Checkpoint, families[m.Config.Family]); err != nil {
 		return err
 	}

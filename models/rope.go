@@ -7,8 +7,9 @@ import (
 	"basalt/runtime"
 )
 
-// ropeScaling is what a configuration says about rotary positions; zero values are absent.
-type ropeScaling struct {
+// RopeScaling is what a configuration says about rotary positions; zero values are absent. Type is
+// default, linear, dynamic, llama3 or yarn.
+type RopeScaling struct {
 	Type            string
 	Theta           float64
 	Partial         float64 // share of the head that is rotated
@@ -28,7 +29,7 @@ type ropeScaling struct {
 
 // attr computes the frequencies as Hugging Face transformers does for the type: default, linear,
 // dynamic (NTK), llama3, yarn (arXiv:2309.00071).
-func (s *ropeScaling) attr(h runtime.Heads, maxContext int) (runtime.RoPEAttr, error) {
+func (s *RopeScaling) attr(h runtime.Heads, maxContext int) (runtime.RoPEAttr, error) {
 	a := runtime.RoPEAttr{Heads: h, Scale: 1}
 	dim := int(float64(h.Dim) * s.Partial)
 	if dim < 2 || dim > h.Dim || dim%2 != 0 || !(s.Theta > 1 && s.Theta < 1e30) {
@@ -54,7 +55,7 @@ func (s *ropeScaling) attr(h runtime.Heads, maxContext int) (runtime.RoPEAttr, e
 }
 
 // check refuses settings that give no usable frequencies.
-func (s *ropeScaling) check(dim int) error {
+func (s *RopeScaling) check(dim int) error {
 	switch s.Type {
 	case "default":
 		return nil
@@ -95,7 +96,7 @@ func checkRotary(a *runtime.RoPEAttr) error {
 	return nil
 }
 
-func (s *ropeScaling) divide(a *runtime.RoPEAttr) error {
+func (s *RopeScaling) divide(a *runtime.RoPEAttr) error {
 	if s.Divisors == nil {
 		return nil
 	}
@@ -109,7 +110,7 @@ func (s *ropeScaling) divide(a *runtime.RoPEAttr) error {
 	return nil
 }
 
-func (s *ropeScaling) scale(a *runtime.RoPEAttr, dim, maxContext int) {
+func (s *RopeScaling) scale(a *runtime.RoPEAttr, dim, maxContext int) {
 	switch s.Type {
 	case "linear":
 		for i := range a.InvFreq {
@@ -125,7 +126,7 @@ func (s *ropeScaling) scale(a *runtime.RoPEAttr, dim, maxContext int) {
 }
 
 // llama3 leaves short wavelengths, divides long ones, and blends between.
-func (s *ropeScaling) llama3(a *runtime.RoPEAttr) {
+func (s *RopeScaling) llama3(a *runtime.RoPEAttr) {
 	for i, f := range a.InvFreq {
 		wave := 2 * math.Pi / f
 		turns := float64(s.Original) / wave
@@ -140,7 +141,7 @@ func (s *ropeScaling) llama3(a *runtime.RoPEAttr) {
 }
 
 // yarn interpolates the dimensions that turn slowly, leaves the fast ones, and scales attention.
-func (s *ropeScaling) yarn(a *runtime.RoPEAttr, dim int) {
+func (s *RopeScaling) yarn(a *runtime.RoPEAttr, dim int) {
 	low, high := s.correction(s.BetaFast, dim), s.correction(s.BetaSlow, dim)
 	if s.Truncate {
 		low, high = math.Floor(low), math.Ceil(high)
@@ -157,7 +158,7 @@ func (s *ropeScaling) yarn(a *runtime.RoPEAttr, dim int) {
 }
 
 // stretch is the context that the scaling makes of the configured one.
-func (s *ropeScaling) stretch(context int) int {
+func (s *RopeScaling) stretch(context int) int {
 	switch s.Type {
 	case "linear", "dynamic":
 		return min(int(float64(context)*s.Factor), maxContext)
@@ -168,12 +169,12 @@ func (s *ropeScaling) stretch(context int) int {
 }
 
 // correction is the dimension that turns so many times within the original context.
-func (s *ropeScaling) correction(turns float64, dim int) float64 {
+func (s *RopeScaling) correction(turns float64, dim int) float64 {
 	return float64(dim) * math.Log(float64(s.Original)/(turns*2*math.Pi)) / (2 * math.Log(s.Theta))
 }
 
 // attention is YaRN's factor on sine and cosine.
-func (s *ropeScaling) attention() float64 {
+func (s *RopeScaling) attention() float64 {
 	mscale := func(m float64) float64 {
 		if s.Factor <= 1 {
 			return 1

@@ -74,7 +74,7 @@ func sameFrequencies(t *testing.T, what string, got, want []float64) {
 }
 
 func TestBadRotarySettings(t *testing.T) {
-	f := func(s ropeScaling) {
+	f := func(s RopeScaling) {
 		t.Helper()
 		s.Theta, s.Partial = first(s.Theta, 1e4), first(s.Partial, 1)
 		a, err := s.attr(runtime.Heads{Query: 2, KV: 2, Dim: 16}, 128)
@@ -83,26 +83,26 @@ func TestBadRotarySettings(t *testing.T) {
 		}
 	}
 	nan := math.NaN()
-	f(ropeScaling{Type: "longrope", Factor: 2})
-	f(ropeScaling{Type: "su", Factor: 2})
-	f(ropeScaling{Type: "proportional", Factor: 2})
-	f(ropeScaling{Type: "linear"})
-	f(ropeScaling{Type: "linear", Factor: -2})
-	f(ropeScaling{Type: "linear", Factor: nan})
-	f(ropeScaling{Type: "linear", Factor: 1e308})
-	f(ropeScaling{Type: "default", Theta: nan})
-	f(ropeScaling{Type: "default", Theta: math.Inf(1)})
-	f(ropeScaling{Type: "default", Theta: -1})
-	f(ropeScaling{Type: "default", Partial: 1.5})
-	f(ropeScaling{Type: "default", Partial: nan})
-	f(ropeScaling{Type: "default", Partial: 0.1})
-	f(ropeScaling{Type: "linear", Factor: 2, Original: -1})
-	f(ropeScaling{Type: "llama3", Factor: 2})
-	f(ropeScaling{Type: "llama3", Factor: 2, LowFreq: 4, HighFreq: 1})
-	f(ropeScaling{Type: "dynamic", Factor: 2, Partial: 0.125}) // two numbers: its exponent is d/0
-	f(ropeScaling{Type: "yarn", Factor: 2, BetaFast: -1, BetaSlow: 1})
-	f(ropeScaling{Type: "yarn", Factor: 2, BetaFast: 32, BetaSlow: 1, AttentionFactor: -1})
-	f(ropeScaling{Type: "yarn", Factor: 2, BetaFast: 32, BetaSlow: 1, MScale: -90, MScaleAllDim: 1})
-	f(ropeScaling{Type: "default", Divisors: []float32{1}})
-	f(ropeScaling{Type: "default", Divisors: []float32{1, 1, 1, 1, 0, 1, 1, 1}})
+	f(RopeScaling{Type: "longrope", Factor: 2})
+	f(RopeScaling{Type: "su", Factor: 2})
+	f(RopeScaling{Type: "proportional", Factor: 2})
+	f(RopeScaling{Type: "linear"})
+	f(RopeScaling{Type: "linear", Factor: -2})
+	f(RopeScaling{Type: "linear", Factor: nan})
+	f(RopeScaling{Type: "linear", Factor: 1e308})
+	f(RopeScaling{Type: "default", Theta: nan})
+	f(RopeScaling{Type: "default", Theta: math.Inf(1)})
+	f(RopeScaling{Type: "default", Theta: -1})
+	f(RopeScaling{Type: "default", Partial: 1.5})
+	f(RopeScaling{Type: "default", Partial: nan})
+	f(RopeScaling{Type: "default", Partial: 0.1})
+	f(RopeScaling{Type: "linear", Factor: 2, Original: -1})
+	f(RopeScaling{Type: "llama3", Factor: 2})
+	f(RopeScaling{Type: "llama3", Factor: 2, LowFreq: 4, HighFreq: 1})
+	f(RopeScaling{Type: "dynamic", Factor: 2, Partial: 0.125}) // two numbers: its exponent is d/0
+	f(RopeScaling{Type: "yarn", Factor: 2, BetaFast: -1, BetaSlow: 1})
+	f(RopeScaling{Type: "yarn", Factor: 2, BetaFast: 32, BetaSlow: 1, AttentionFactor: -1})
+	f(RopeScaling{Type: "yarn", Factor: 2, BetaFast: 32, BetaSlow: 1, MScale: -90, MScaleAllDim: 1})
+	f(RopeScaling{Type: "default", Divisors: []float32{1}})
+	f(RopeScaling{Type: "default", Divisors: []float32{1, 1, 1, 1, 0, 1, 1, 1}})
 }

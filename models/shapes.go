@@ -41,7 +41,7 @@ func shape(family string, layers, hidden, ffn int, h runtime.Heads, vocab int, t
 		Family: family, Layers: layers, Hidden: hidden, FFN: ffn, Heads: h, Vocab: vocab,
 		Tied: tied, Eps: 1e-5, MaxContext: 32768, Windows: uniformWindows(layers, 0),
 	}
-	s := ropeScaling{Type: "default", Theta: theta, Partial: 1}
+	s := RopeScaling{Type: "default", Theta: theta, Partial: 1}
 	c.RoPE, _ = s.attr(h, c.MaxContext) // the table above has no impossible shape
 	return c
 }
