@@ -48,6 +48,27 @@ fuzz: prereq ## run every fuzz target for FUZZTIME (30s)
 bench: build ## a first table: tokens per second on a 1B shape with random weights
 	./basalt bench offline --load dummy --quantize q4_0
 
+# Names of rows and of files: basalt bench cpu --help. The files are made by
+# tools/shapes/make_gguf.py and llama-quantize.
+ROUNDS ?= 5
+RECORD ?= $(CACHE)/bench-cpu.jsonl
+BENCHCPU = ./basalt bench cpu --models $(MODELS) --rows '$(ROWS)' --rounds $(ROUNDS) --record $(RECORD)
+
+bench-cpu: build bench-models ## the CPU device's table for the GGUF files in MODELS (ROWS, ROUNDS)
+	$(BENCHCPU)
+
+bench-peers: build bench-models ## the same in turn with the llama.cpp whose programs lie in PEER
+	@test -x "$(PEER)/llama-bench" || { echo "name the folder of llama-bench, llama-batched-bench and llama-server: make bench-peers PEER=DIR"; exit 1; }
+	$(BENCHCPU) --peer $(PEER)
+
+bench-table: build bench-models ## the table of what bench-cpu and bench-peers have recorded of this build
+	$(BENCHCPU) --table
+
+.PHONY: bench-cpu bench-peers bench-table bench-models
+bench-models:
+	@test -d "$(MODELS)" || { echo "name the folder of 1b-Q4_0.gguf and the like: make bench-cpu MODELS=DIR"; exit 1; }
+	@mkdir -p $(dir $(RECORD))
+
 GOLDEN := $(CACHE)/golden-venv
 golden: $(GOLDEN)/ready ## make testdata/ anew with the reference implementation (Python, 4 GB of downloads)
 	$(GOLDEN)/bin/python -B tools/golden/make.py $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) $(NAMES)

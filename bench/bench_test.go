@@ -86,8 +86,12 @@ func TestReadStream(t *testing.T) {
 			t.Errorf("%d tokens, error %v", len(s.tokens), s.err)
 		}
 	}
-	f("data: {\"a\":1}\n\ndata: {\"a\":2}\n\ndata: [DONE]\n\n", 2, false)
-	f(": comment\n\ndata: [DONE]\n\n", 0, false)
-	f("data: {\"a\":1}\n\n", 0, true)
+	const token = `data: {"choices":[{"text":"a","finish_reason":null}]}` + "\n\n"
+	const silent = `data: {"choices":[{"text":"","finish_reason":null}]}` + "\n\n"
+	const end = `data: {"choices":[{"text":"","finish_reason":"length"}]}` + "\n\n"
+	f(token+silent+end+"data: [DONE]\n\n", 2, false)
+	f(": comment\n\n"+`data: {"choices":[]}`+"\n\ndata: [DONE]\n\n", 0, false)
+	f(token, 0, true)
 	f("data: {\"error\":{}}\n\n", 0, true)
+	f("data: {\n\n", 0, true)
 }

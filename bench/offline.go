@@ -21,11 +21,16 @@ type OfflineConfig struct {
 
 // OfflineRow is one measurement.
 type OfflineRow struct {
-	Work         string  // "decode" or "prefill"
-	Sequences    int     // sequences decoded together, or 1
-	TokensPerSec float64 // median
-	Best, Worst  float64
-	StepMillis   float64 // median time of a step (decode) or of the whole prompt (prefill)
+	Work         string  `json:"work"`           // "decode" or "prefill"
+	Sequences    int     `json:"sequences"`      // decoded together, or 1
+	Context      int     `json:"context"`        // tokens before the first timed step
+	TokensPerSec float64 `json:"tokens_per_sec"` // of the median step
+	Mean         float64 `json:"mean"`           // tokens of all timed steps over their time
+	Best         float64 `json:"best"`
+	Worst        float64 `json:"worst"`
+	StepMillis   float64 `json:"step_ms"` // median time of a step (decode) or of a prompt (prefill)
+	// FillPerSec is the rate of prefilling the first sequence's context, before decoding.
+	FillPerSec float64 `json:"fill_per_sec,omitempty"`
 }
 
 // Offline measures an executable that nobody else uses.
@@ -115,9 +120,14 @@ func (d *driver) decode(n int) (OfflineRow, error) {
 		return OfflineRow{}, fmt.Errorf("%d cache blocks are needed, there are %d: "+
 			"give more memory for the cache", need, d.exec.NumBlocks())
 	}
+	var filled time.Duration
 	for s := range n {
-		if _, err := d.fill(s, blocks, d.cfg.Context); err != nil {
+		took, err := d.fill(s, blocks, d.cfg.Context)
+		if err != nil {
 			return OfflineRow{}, err
+		}
+		if s == 0 {
+			filled = took
 		}
 	}
 	var times []time.Duration
@@ -134,7 +144,9 @@ func (d *driver) decode(n int) (OfflineRow, error) {
 			times = append(times, took)
 		}
 	}
-	return summarise("decode", n, n, times), nil
+	row := summarise("decode", n, n, times)
+	row.Context, row.FillPerSec = d.cfg.Context, float64(d.cfg.Context)/filled.Seconds()
+	return row, nil
 }
 
 func (d *driver) prefill() (OfflineRow, error) {
@@ -153,10 +165,15 @@ func (d *driver) prefill() (OfflineRow, error) {
 // summarise turns times for so many tokens each into rates.
 func summarise(work string, sequences, tokens int, times []time.Duration) OfflineRow {
 	slices.Sort(times)
+	var sum time.Duration
+	for _, t := range times {
+		sum += t
+	}
 	rate := func(d time.Duration) float64 { return float64(tokens) / d.Seconds() }
 	median := times[len(times)/2]
 	return OfflineRow{
-		Work: work, Sequences: sequences, TokensPerSec: rate(median), Best: rate(times[0]),
+		Work: work, Sequences: sequences, TokensPerSec: rate(median),
+		Mean: rate(sum) * float64(len(times)), Best: rate(times[0]),
 		Worst: rate(times[len(times)-1]), StepMillis: float64(median.Microseconds()) / 1000,
 	}
 }

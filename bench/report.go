@@ -6,33 +6,68 @@ import (
 	"text/tabwriter"
 )
 
-// Ceiling relates rates to the machine: weight bytes read in a decode step against bandwidth,
-// operations for a token against the peak of the instructions that compute it.
-type Ceiling struct {
-	BytesPerStep int64   // bytes that a step reads whatever the number of sequences
-	KVBytes      int64   // cache bytes for one position
-	OpsPerToken  int64   // operations for one decoded token
-	OpsPrefill   int64   // operations for one token of a prompt, without the logits
-	ReadGBs      float64 // measured bandwidth
-	PeakGOPs     float64 // measured peak of the dot product instruction
+// Ceilings are what the machine can do at most, measured beside the work.
+type Ceilings struct {
+	ReadGBs    float64 `json:"read_gbs"`    // reading memory, 10^9 bytes a second
+	FMAGFLOPs  float64 `json:"fma_gflops"`  // float32 multiply-adds, 10^9 operations a second
+	Int8GOPs   float64 `json:"int8_gops"`   // products of 8-bit numbers
+	BF16GFLOPs float64 `json:"bf16_gflops"` // products of BF16 pairs; 0: none
 }
 
-// WriteOffline prints rows as a table; with a ceiling also the share of bandwidth and peak.
-func WriteOffline(w io.Writer, rows []OfflineRow, context int, c Ceiling) error {
+// Cost is what a model's tokens need of the machine.
+type Cost struct {
+	BytesPerStep int64   `json:"bytes_per_step"` // read by a step, whatever its sequences
+	KVBytes      int64   `json:"kv_bytes"`       // of one position
+	OpsPerToken  int64   `json:"ops_per_token"`  // of one decoded token
+	OpsPrefill   int64   `json:"ops_prefill"`    // of one token of a prompt, without the logits
+	PeakGOPs     float64 `json:"peak_gops"`      // measured peak of the instructions that multiply
+}
+
+// OfflineReport is the result of one process's measurements.
+type OfflineReport struct {
+	Version     string       `json:"version"`
+	Model       string       `json:"model"`
+	Device      string       `json:"device"`
+	Threads     int          `json:"threads"`
+	LoadSeconds float64      `json:"load_seconds"`
+	Before      Ceilings     `json:"before"`
+	After       Ceilings     `json:"after"`
+	Cost        Cost         `json:"cost"`
+	Rows        []OfflineRow `json:"rows"`
+}
+
+// Read is the bandwidth, the mean of before and after.
+func (r *OfflineReport) Read() float64 { return (r.Before.ReadGBs + r.After.ReadGBs) / 2 }
+
+// GBs is the rate at which a decoding row reads memory; 0 for a prefill.
+func (c *Cost) GBs(r *OfflineRow) float64 {
+	if r.Work == "prefill" {
+		return 0
+	}
+	read := float64(c.BytesPerStep) + float64(c.KVBytes)*float64(r.Context*r.Sequences)
+	return read / r.StepMillis / 1e6
+}
+
+// GOPs is the rate at which a row computes.
+func (c *Cost) GOPs(r *OfflineRow) float64 {
+	ops := c.OpsPerToken
+	if r.Work == "prefill" {
+		ops = c.OpsPrefill
+	}
+	return float64(ops) * r.TokensPerSec / 1e9
+}
+
+// WriteOffline prints a report as a table, with the shares of bandwidth and peak.
+func WriteOffline(w io.Writer, r *OfflineReport) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "work\tsequences\ttok/s\t[worst\tbest]\tms/step\tGB/s\t% of read\tGOP/s\t% "+
-		"of peak\t")
-	for _, r := range rows {
-		ops := float64(c.OpsPerToken)
-		read := float64(c.BytesPerStep) + float64(c.KVBytes)*float64(context*r.Sequences)
-		gbs := read / r.StepMillis / 1e6
-		if r.Work == "prefill" {
-			ops, gbs = float64(c.OpsPrefill), 0
-		}
-		gops := ops * r.TokensPerSec / 1e9
-		fmt.Fprintf(t, "%s\t%d\t%.1f\t%.1f\t%.1f\t%.2f\t%s\t%s\t%.0f\t%s\t\n", r.Work, r.Sequences,
-			r.TokensPerSec, r.Worst, r.Best, r.StepMillis, dash(gbs, "%.1f"),
-			percent(gbs, c.ReadGBs), gops, percent(gops, c.PeakGOPs))
+	fmt.Fprintln(t, "work\tsequences\tcontext\ttok/s\t[worst\tbest]\tms/step\tGB/s\t% of read\t"+
+		"GOP/s\t% of peak\t")
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		gbs, gops := r.Cost.GBs(row), r.Cost.GOPs(row)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.2f\t%s\t%s\t%.0f\t%s\t\n", row.Work,
+			row.Sequences, row.Context, row.TokensPerSec, row.Worst, row.Best, row.StepMillis,
+			dash(gbs, "%.1f"), percent(gbs, r.Read()), gops, percent(gops, r.Cost.PeakGOPs))
 	}
 	return t.Flush()
 }

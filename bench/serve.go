@@ -27,6 +27,7 @@ type ServeConfig struct {
 	Output   int   // tokens that each request generates; end-of-sequence is ignored
 	Vocab    int   // prompt ids are below this
 	Seed     int64 // of the prompts
+	Retry    bool  // send a failed request again (it counts as failed all the same)
 }
 
 // ServeResult sums a run up. Times are in milliseconds.
@@ -58,6 +59,11 @@ func Serve(ctx context.Context, cfg ServeConfig) (ServeResult, error) {
 					return
 				}
 				samples[i] = request(ctx, client, cfg, i)
+				for cfg.Retry && samples[i].err != nil && samples[i].failures < maxRetries {
+					again := request(ctx, client, cfg, i)
+					again.failures = samples[i].failures + 1
+					samples[i] = again
+				}
 			}
 		})
 	}
@@ -70,7 +76,11 @@ type sample struct {
 	tokens []time.Duration
 	err    error
 	done   bool
+	// failures are the attempts before this one.
+	failures int
 }
+
+const maxRetries = 5
 
 func request(ctx context.Context, client *http.Client, cfg ServeConfig, i int) sample {
 	ids := make([]int, cfg.Prompt)
@@ -121,10 +131,13 @@ func readStream(r io.Reader, start time.Time) sample {
 		if string(data) == "[DONE]" {
 			return s
 		}
-		if bytes.Contains(data, []byte(`"error"`)) {
-			return sample{err: fmt.Errorf("error in the stream: %s", data)}
+		now := time.Since(start)
+		switch token, err := hasToken(data); {
+		case err != nil:
+			return sample{err: err}
+		case token:
+			s.tokens = append(s.tokens, now)
 		}
-		s.tokens = append(s.tokens, time.Since(start))
 	}
 	if err := lines.Err(); err != nil {
 		return sample{err: err}
@@ -132,10 +145,32 @@ func readStream(r io.Reader, start time.Time) sample {
 	return sample{err: errTruncated}
 }
 
+// hasToken says whether an event brings a token; the last one may only say why the stream ends.
+func hasToken(data []byte) (bool, error) {
+	var event struct {
+		Error   json.RawMessage `json:"error"`
+		Choices []struct {
+			Text   string  `json:"text"`
+			Finish *string `json:"finish_reason"`
+		} `json:"choices"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil {
+		return false, fmt.Errorf("cannot read an event of the stream: %w", err)
+	}
+	if event.Error != nil {
+		return false, fmt.Errorf("error in the stream: %s", data)
+	}
+	if len(event.Choices) == 0 {
+		return false, nil
+	}
+	return event.Choices[0].Text != "" || event.Choices[0].Finish == nil, nil
+}
+
 func collect(samples []sample, took time.Duration) ServeResult {
 	r := ServeResult{Seconds: took.Seconds()}
 	var ttft, tpot, gaps []float64
 	for _, s := range samples {
+		r.Failed += s.failures
 		switch {
 		case s.err != nil:
 			r.Failed++

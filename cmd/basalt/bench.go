@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 type benchCmd struct {
 	Offline benchOfflineCmd `cmd:"" help:"Prefill and decoding on the device, without server."`
 	Serve   benchServeCmd   `cmd:"" help:"Load a running server with streamed completions."`
+	CPU     benchCPUCmd     `cmd:"" name:"cpu" help:"The CPU device's table, also beside llama.cpp."`
 }
 
 type benchOfflineCmd struct {
@@ -26,6 +28,8 @@ type benchOfflineCmd struct {
 	Steps     int    `default:"16" help:"Timed decode steps."`
 	Prefill   int    `default:"512" help:"Tokens of the prefill prompt; 0 leaves it out."`
 	Repeats   int    `default:"3" help:"Repetitions."`
+	NoDecode  bool   `help:"Measure prefill alone."`
+	JSON      bool   `help:"Print one JSON object."`
 }
 
 type benchServeCmd struct {
@@ -45,25 +49,48 @@ func (c *benchOfflineCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r := bench.OfflineReport{
+		Version: version, Model: modelName(c.Model), Device: dev.Info().Name,
+		Threads: dev.Info().Threads,
+	}
+	start := time.Now()
 	m, exec, opts, err := c.compile(ctx, dev)
 	if err != nil {
 		return errors.Join(err, dev.Close())
 	}
-	before, err := cpu.MeasureCeilings(dev.Info().Threads)
-	if err != nil {
-		return errors.Join(err, exec.Close(), m.Close(), dev.Close())
+	r.LoadSeconds = time.Since(start).Seconds()
+	if err = c.measure(&r, m, exec, opts); err == nil {
+		err = c.report(&r, opts)
 	}
-	rows, err := bench.Offline(exec, bench.OfflineConfig{
+	return errors.Join(err, exec.Close(), m.Close(), dev.Close())
+}
+
+func (c *benchOfflineCmd) measure(r *bench.OfflineReport, m *models.Model,
+	exec runtime.Executable, opts runtime.CompileOptions,
+) error {
+	var err error
+	if r.Before, err = ceilings(r.Threads); err != nil {
+		return err
+	}
+	if c.NoDecode {
+		c.Sequences = nil
+	}
+	r.Rows, err = bench.Offline(exec, bench.OfflineConfig{
 		Vocab: m.Program.Vocab, BlockSize: blockSize, Sequences: c.Sequences, Context: c.Context,
 		DecodeSteps: c.Steps, Prefill: c.Prefill, StepTokens: opts.MaxTokens, Repeats: c.Repeats,
 	})
-	if err == nil {
-		var after cpu.Ceilings
-		if after, err = cpu.MeasureCeilings(dev.Info().Threads); err == nil {
-			err = c.report(m, opts, rows, before, after)
-		}
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, exec.Close(), m.Close(), dev.Close())
+	r.After, err = ceilings(r.Threads)
+	r.Cost = cost(m, opts, r.After)
+	return err
+}
+
+// ceilings measures what so many threads can do at most.
+func ceilings(threads int) (bench.Ceilings, error) {
+	c, err := cpu.MeasureCeilings(threads)
+	return bench.Ceilings(c), err
 }
 
 func (c *benchOfflineCmd) compile(ctx context.Context, dev runtime.Device) (
@@ -77,7 +104,6 @@ func (c *benchOfflineCmd) compile(ctx context.Context, dev runtime.Device) (
 	if opts, err = c.compileOptions(m, dev.Info()); err != nil {
 		return nil, nil, opts, err
 	}
-	start := time.Now()
 	opts.MaxContext = min(opts.MaxContext, max(c.Context+c.Steps, c.Prefill)+blockSize)
 	p := newProgress(os.Stderr, "loading "+c.Model)
 	opts.Progress = p.update
@@ -86,34 +112,39 @@ func (c *benchOfflineCmd) compile(ctx context.Context, dev runtime.Device) (
 	if err != nil {
 		return nil, nil, opts, err
 	}
-	fmt.Printf("%s on %s (%s), %d threads; loaded in %.1f s\n", c.Model, dev.Info().Kind,
-		dev.Info().Name, dev.Info().Threads, time.Since(start).Seconds())
 	return m, exec, opts, nil
 }
 
-func (c *benchOfflineCmd) report(m *models.Model, opts runtime.CompileOptions,
-	rows []bench.OfflineRow, before, after cpu.Ceilings,
-) error {
-	s := runtime.ProgramStats(m.Program, m.Checkpoint)
+// report prints the table, or the report as JSON.
+func (c *benchOfflineCmd) report(r *bench.OfflineReport, opts runtime.CompileOptions) error {
+	if c.JSON {
+		return json.NewEncoder(os.Stdout).Encode(r)
+	}
+	fmt.Printf("%s on %s, %d threads; loaded in %.1f s\n", r.Model, r.Device, r.Threads,
+		r.LoadSeconds)
 	if opts.Quantize != 0 {
 		fmt.Printf("weights are stored as %s\n", opts.Quantize)
-		q := opts.Quantize
+	}
+	fmt.Printf("ceilings: read %.1f GB/s before, %.1f after; float32 %.0f GFLOP/s, int8 %.0f "+
+		"GOP/s\n", r.Before.ReadGBs, r.After.ReadGBs, r.After.FMAGFLOPs, r.After.Int8GOPs)
+	return bench.WriteOffline(os.Stdout, r)
+}
+
+// cost is what a model's tokens need of the machine.
+func cost(m *models.Model, opts runtime.CompileOptions, c bench.Ceilings) bench.Cost {
+	s := runtime.ProgramStats(m.Program, m.Checkpoint)
+	if q := opts.Quantize; q != 0 {
 		s.BytesPerStep = s.ActiveParams / int64(q.BlockSize()) * int64(q.BlockBytes())
 	}
-	read := (before.ReadGBs + after.ReadGBs) / 2
 	head := int64(m.Config.Vocab) * int64(m.Config.Hidden) * 2
-	fmt.Printf("ceilings: read %.1f GB/s before, %.1f after; float32 %.0f GFLOP/s, int8 %.0f "+
-		"GOP/s\n",
-		before.ReadGBs, after.ReadGBs, after.FMAGFLOPs, after.Int8GOPs)
-	return bench.WriteOffline(os.Stdout, rows, c.Context, bench.Ceiling{
+	return bench.Cost{
 		BytesPerStep: s.BytesPerStep, KVBytes: int64(m.Program.KV.BytesPerToken(opts.KVDType)),
-		OpsPerToken: s.FLOPs, OpsPrefill: s.FLOPs - head, ReadGBs: read,
-		PeakGOPs: peak(m, opts, after),
-	})
+		OpsPerToken: s.FLOPs, OpsPrefill: s.FLOPs - head, PeakGOPs: peak(m, opts, c),
+	}
 }
 
 // peak is the ceiling of the instructions that multiply this model's weights.
-func peak(m *models.Model, opts runtime.CompileOptions, c cpu.Ceilings) float64 {
+func peak(m *models.Model, opts runtime.CompileOptions, c bench.Ceilings) float64 {
 	d := opts.Quantize
 	for _, w := range m.Program.Weights {
 		if t, ok := m.Checkpoint.Tensor(w.Parts[0]); d == 0 && ok && len(t.Shape) == 2 {

@@ -1,0 +1,139 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exec runs a program to its end. An error names the program and the end of what it complained.
+type Exec func(ctx context.Context, argv []string) (stdout, stderr []byte, err error)
+
+// Start runs a server until it is stopped.
+type Start func(ctx context.Context, args serverArgs) (*Server, error)
+
+// serverArgs is a server's command line for an address.
+type serverArgs func(host, port string) []string
+
+// Server is a process that answers.
+type Server struct {
+	URL   string
+	PID   int
+	Began time.Time     // just before exec
+	Ready time.Duration // exec to the first 200 of /health
+	// Stop ends the process and waits for it.
+	Stop func() error
+}
+
+// Run is Exec for real processes.
+func Run(ctx context.Context, argv []string) (stdout, stderr []byte, err error) {
+	var out, complaints bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err = cmd.Run(); err != nil {
+		err = fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, tail(complaints.Bytes()))
+	}
+	return out.Bytes(), complaints.Bytes(), err
+}
+
+// both runs a program that may fail, and joins its two outputs.
+func (e Exec) both(ctx context.Context, argv []string) ([]byte, error) {
+	stdout, stderr, err := e(ctx, argv)
+	return append(stdout, stderr...), err
+}
+
+func tail(text []byte) string {
+	text = bytes.TrimSpace(text)
+	return string(text[max(0, len(text)-400):])
+}
+
+// readyLimit is how long a server may take until it answers.
+const readyLimit = 5 * time.Minute
+
+// StartServer is Start for real processes, on a free port of the loopback interface.
+func StartServer(ctx context.Context, args serverArgs) (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("cannot find a free port: %w", err)
+	}
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err = errors.Join(err, l.Close()); err != nil {
+		return nil, err
+	}
+	argv := args(host, port)
+	var log bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = io.Discard, &log
+	s := &Server{URL: "http://" + net.JoinHostPort(host, port), Began: time.Now()}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", argv[0], err)
+	}
+	s.PID = cmd.Process.Pid
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	s.Stop = func() error { return stop(cmd.Process, ended) }
+	if err := s.await(ctx, ended); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err,
+			tail(log.Bytes())), s.Stop())
+	}
+	return s, nil
+}
+
+// await polls /health until it says 200.
+func (s *Server) await(ctx context.Context, ended chan error) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for time.Since(s.Began) < readyLimit {
+		if ok(ctx, client, s.URL+"/health") {
+			s.Ready = time.Since(s.Began)
+			return nil
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			return fmt.Errorf("the server ended before it was ready: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return fmt.Errorf("the server was not ready after %v", readyLimit)
+}
+
+func ok(ctx context.Context, client *http.Client, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return resp.StatusCode == http.StatusOK
+}
+
+// stop ends a process as an operator does, and by force where that does not help.
+func stop(p *os.Process, ended <-chan error) error {
+	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(15 * time.Second):
+	}
+	if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-ended
+	return nil
+}

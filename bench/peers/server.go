@@ -1,0 +1,175 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"basalt/bench"
+)
+
+// serve loads a server as its clients do: streams over pooled connections. A request that fails is
+// counted and sent again, so that both servers do the same work.
+func serve(ctx context.Context, start Start, args serverArgs, j *job) (figures, error) {
+	s, err := start(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	name, err := servedModel(ctx, s.URL)
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	clients := j.rows[0].n
+	cfg := bench.ServeConfig{
+		URL: s.URL, Model: name, Clients: clients, Requests: requests(clients),
+		Prompt: servePrompt, Output: serveOutput, Vocab: serveVocab, Seed: 1, Retry: true,
+	}
+	warm := cfg
+	warm.Clients, warm.Requests, warm.Output, warm.Seed = 1, 1, 8, 2
+	if _, err := bench.Serve(ctx, warm); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	r, err := bench.Serve(ctx, cfg)
+	if err = errors.Join(err, s.Stop()); err != nil {
+		return nil, err
+	}
+	if r.Completed != cfg.Requests {
+		return nil, fmt.Errorf("%d of %d requests were answered: %s", r.Completed, cfg.Requests,
+			r.FirstError)
+	}
+	f := make(figures)
+	id := j.rows[0].ID
+	f.set(id, "output", r.OutputPerSec)
+	f.set(id, "TTFT p50", r.TTFT.P50)
+	f.set(id, "TTFT p99", r.TTFT.P99)
+	f.set(id, "TPOT p50", r.TPOT.P50)
+	f.set(id, "gap p99", r.Gap.P99)
+	f.set(id, "gap max", r.Gap.Max)
+	f.set(id, "failed", float64(r.Failed))
+	return f, nil
+}
+
+// serveVocab keeps prompt ids below the special tokens of the shapes' vocabularies.
+const serveVocab = 120_000
+
+// requests of a load: several waves of each client, or one and a half where many share the machine.
+func requests(clients int) int {
+	if clients >= 16 {
+		return clients * 3 / 2
+	}
+	return max(4, 2*clients)
+}
+
+func servedModel(ctx context.Context, url string) (string, error) {
+	var list struct {
+		Data []struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/models", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("cannot list the models: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || len(list.Data) == 0 {
+		return "", fmt.Errorf("%s/v1/models names no model (%v)", url, err)
+	}
+	return list.Data[0].ID, nil
+}
+
+// startUp measures exec to ready, memory at rest, and exec to the end of a first answer of one
+// token.
+func startUp(ctx context.Context, start Start, args serverArgs, files []string, j *job) (figures,
+	error,
+) {
+	s, err := start(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	f, id := make(figures), j.rows[0].ID
+	f.set(id, "ready", s.Ready.Seconds()*1000)
+	err = memory(f, id, s.PID)
+	if err == nil {
+		err = firstAnswer(ctx, f, id, s)
+	}
+	if err = errors.Join(err, s.Stop()); err != nil {
+		return nil, err
+	}
+	var size int64
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			return nil, err
+		}
+		size += info.Size()
+	}
+	f.set(id, "size", float64(size)/1e6)
+	return f, nil
+}
+
+// memory notes what of a process is resident, in 10^6 bytes.
+func memory(f figures, id string, pid int) error {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return err
+	}
+	f.set(id, "resident", statusKiB(string(data), "VmRSS")*1024/1e6)
+	f.set(id, "anonymous", statusKiB(string(data), "RssAnon")*1024/1e6)
+	return nil
+}
+
+// statusKiB finds a line "key: N kB" of /proc/PID/status.
+func statusKiB(status, key string) float64 {
+	for line := range strings.Lines(status) {
+		rest, found := strings.CutPrefix(line, key+":")
+		var kib float64
+		if found {
+			_, err := fmt.Sscanf(rest, "%f kB", &kib)
+			if err == nil {
+				return kib
+			}
+		}
+	}
+	return 0
+}
+
+func firstAnswer(ctx context.Context, f figures, id string, s *Server) error {
+	name, err := servedModel(ctx, s.URL)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{
+		"model": name, "prompt": []int{100, 200, 300}, "max_tokens": 1, "temperature": 0,
+	})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v1/completions",
+		bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("cannot ask for a first answer: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the first answer has status %d: %s (%v)", resp.StatusCode, text, err)
+	}
+	f.set(id, "first answer", time.Since(s.Began).Seconds()*1000)
+	return nil
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"basalt/bench/peers"
+	"basalt/cpu"
+)
+
+type benchCPUCmd struct {
+	Models string        `type:"existingdir" required:"" placeholder:"DIR" help:"Folder of 1b-*.gguf and 06b-*.gguf (tools/shapes/make_gguf.py, llama-quantize)."`
+	Peer   string        `placeholder:"DIR" help:"Folder of llama.cpp's programs, to measure in turn."`
+	Rows   string        `placeholder:"LIST" help:"Rows to measure, such as decode-*/Q4_0,serve-8/* (default: all but context-32k)."`
+	Rounds int           `default:"5" help:"Times that each side measures each row."`
+	Wait   time.Duration `default:"0s" help:"Wait so long, before each measurement, for others to leave the machine alone."`
+	Record string        `placeholder:"FILE" help:"Append the samples to this file, and print the table of all that it holds of this build."`
+	Table  bool          `help:"Measure nothing; print the table of --record."`
+	Any    bool          `help:"In the table, take samples of every build."`
+	Others float64       `default:"0" help:"In the table, leave out rounds in which others used more processors than this."`
+}
+
+// Run measures, in turn with the peer where one is named, and prints the table.
+func (c *benchCPUCmd) Run(ctx context.Context) error {
+	rows, err := peers.Select(c.Rows)
+	if err != nil {
+		return err
+	}
+	var samples []peers.Sample
+	if c.Record != "" {
+		if samples, err = readSamples(c.Record); err != nil {
+			return err
+		}
+	}
+	if !c.Table {
+		err = c.measure(ctx, rows, &samples)
+	}
+	return errors.Join(err, c.print(os.Stdout, samples))
+}
+
+func (c *benchCPUCmd) measure(ctx context.Context, rows []peers.Row,
+	samples *[]peers.Sample,
+) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find this program: %w", err)
+	}
+	machine, err := machineClass()
+	if err != nil {
+		return err
+	}
+	out := io.WriteCloser(nopCloser{io.Discard})
+	if c.Record != "" {
+		if out, err = os.OpenFile(c.Record, os.O_APPEND|os.O_CREATE|os.O_WRONLY,
+			0o644); err != nil {
+			return err
+		}
+	}
+	err = peers.Compare(ctx, peers.Config{
+		Program: program, Build: version, Peer: c.Peer, Models: c.Models, Machine: machine,
+		Rows: rows, Rounds: c.Rounds, Wait: c.Wait, Exec: peers.Run, Start: peers.StartServer,
+		Log: os.Stderr, Record: func(s peers.Sample) error {
+			*samples = append(*samples, s)
+			return s.Write(out)
+		},
+	})
+	return errors.Join(err, out.Close())
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+func readSamples(path string) ([]peers.Sample, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	samples, err := peers.ReadSamples(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read --record %s: %w", path, err)
+	}
+	return samples, nil
+}
+
+// print writes what the figures rest on, then the table.
+func (c *benchCPUCmd) print(w io.Writer, samples []peers.Sample) error {
+	filter := peers.Filter{Build: version, Others: c.Others}
+	if c.Any {
+		filter.Build = ""
+	}
+	for _, line := range peers.Heads(samples, filter) {
+		fmt.Fprintln(w, line)
+	}
+	return peers.WriteTable(w, peers.Lines(samples, filter))
+}
+
+// machineClass names what figures may be compared between: processors, their model and instruction
+// set; no host name.
+func machineClass() (string, error) {
+	dev, err := cpu.New(cpu.Config{})
+	if err != nil {
+		return "", err
+	}
+	info := dev.Info()
+	class := fmt.Sprintf("%d x %s%s, %s", info.Threads, info.Name, family(),
+		strings.Join(info.Features, " "))
+	return class, dev.Close()
+}
+
+// family tells processors of one name apart, where the system says.
+func family() string {
+	data, err := os.ReadFile(filepath.FromSlash("/proc/cpuinfo"))
+	if err != nil {
+		return ""
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		key, value, found := strings.Cut(line, ":")
+		if key = strings.TrimSpace(key); found && fields[key] == "" {
+			fields[key] = strings.TrimSpace(value)
+		}
+	}
+	if fields["cpu family"] == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (family %s model %s)", fields["cpu family"], fields["model"])
+}
