@@ -45,24 +45,28 @@ def number(rng, digits=3):
     return rng.randrange(10 ** rng.choice(range(1, digits + 1)))
 
 
+def column(a, b, i):
+    return a // 10**i % 10, b // 10**i % 10
+
+
 def add_thought(a, b):
-    """Columns from the right: each is carry and digit of the sum so far."""
+    """Columns from the right: two digits, the carry, and the sum as carry and digit."""
     carry, out = 0, []
-    for i in range(3):
-        s = a // 10**i % 10 + b // 10**i % 10 + carry
-        carry = s // 10
-        out.append(f"{s:02d}")
+    for x, y in (column(a, b, i) for i in range(3)):
+        out.append(f"{x}+{y}+{carry}={x + y + carry:02d}")
+        carry = (x + y + carry) // 10
     return f"{a:03d}+{b:03d};" + ";".join(out)
 
 
 def sub_thought(a, b):
-    """The greater number first; columns from the right: each is borrow and digit."""
+    """The greater number first; columns from the right: two digits, the borrow, and the difference
+    as borrow and digit."""
     borrow, out = 0, []
     high, low = max(a, b), min(a, b)
-    for i in range(3):
-        s = high // 10**i % 10 - low // 10**i % 10 - borrow
-        borrow = int(s < 0)
-        out.append(f"{borrow}{s % 10}")
+    for x, y in (column(high, low, i) for i in range(3)):
+        d = x - y - borrow
+        out.append(f"{x}-{y}-{borrow}={int(d < 0)}{d % 10}")
+        borrow = int(d < 0)
     sign = "-" if a < b else "+"
     return f"{a:03d}-{b:03d}{sign}{high:03d}-{low:03d};" + ";".join(out)
 
@@ -122,6 +126,14 @@ LEAST = ["What is the smallest of {l}?", "Which number is the smallest: {l}?",
          "Find the minimum of {l}.", "What is the minimum of {l}?"]
 
 
+def shelves(ordered, down):
+    """The numbers of two digits on shelves by their first one, in order; empty shelves too."""
+    out = []
+    for tens in sorted(range(10), reverse=down):
+        out.append(f"{tens}" + "".join(f" {v:02d}" for v in ordered if v // 10 == tens))
+    return ";".join(out)
+
+
 def sort(rng, level):
     n = rng.randint(2 if level.easy else 3, 4 if level.easy else 6)
     values = rng.sample(range(100), n)
@@ -133,7 +145,7 @@ def sort(rng, level):
     if kind >= 2:
         return single("sort", key, ask, padded, str(max(values) if kind == 2 else min(values)))
     ordered = sorted(values, reverse=kind == 1)
-    thought = padded + ";" + " ".join(f"{v:02d}" for v in ordered)
+    thought = padded + ";" + shelves(ordered, kind == 1)
     return single("sort", key, ask, thought, ", ".join(map(str, ordered)))
 
 
