@@ -110,10 +110,13 @@ var endOfTurn = []string{
 	"<|endoftext|>",
 }
 
+// EndsTurn says whether a control token of that text is known to end an answer.
+func EndsTurn(token string) bool { return slices.Contains(endOfTurn, token) }
+
 // ggufGeneration collects the end-of-sequence set of a GGUF file: its eos and eot ids, and tokens
-// that are known to end an answer and are marked as control tokens.
+// that are known to end an answer and are marked as control tokens; and the defaults of sampling.
 func ggufGeneration(f *gguf.File, vocab int) GenerationConfig {
-	var g GenerationConfig
+	g := ggufSampling(f)
 	g.addEOS(vocab, ggufToken(f, "eos"), ggufToken(f, "eot"), ggufToken(f, "eom"))
 	tokens, _ := f.Strings("tokenizer.ggml.tokens")
 	types, _ := f.Ints("tokenizer.ggml.token_type")
@@ -122,6 +125,27 @@ func ggufGeneration(f *gguf.File, vocab int) GenerationConfig {
 		if i < len(types) && types[i] == control && slices.Contains(endOfTurn, t) {
 			g.addEOS(vocab, int32(i))
 		}
+	}
+	return g
+}
+
+// ggufSampling reads the keys by which llama.cpp says what generation_config.json does.
+func ggufSampling(f *gguf.File) GenerationConfig {
+	number := func(key string) *float32 {
+		x, ok := f.Float("general.sampling." + key)
+		if !ok {
+			return nil
+		}
+		narrow := float32(x)
+		return &narrow
+	}
+	g := GenerationConfig{
+		Temperature: number("temp"), TopP: number("top_p"), MinP: number("min_p"),
+		RepetitionPenalty: number("penalty_repeat"),
+	}
+	if n, ok := f.Int("general.sampling.top_k"); ok && n == int64(int32(n)) {
+		k := int(n)
+		g.TopK = &k
 	}
 	return g
 }

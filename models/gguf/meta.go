@@ -3,6 +3,7 @@ package gguf
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // valueType is the type of a metadata value.
@@ -131,6 +132,9 @@ func float(kind valueType, b []byte) (float64, bool) {
 		return float64(n), ok
 	}
 }
+
+// Keys lists the metadata keys in the file's order.
+func (f *File) Keys() []string { return slices.Clone(f.keys) }
 
 // Has says whether a key is there, with a value of any type.
 func (f *File) Has(key string) bool {

@@ -41,6 +41,11 @@ func (m *Meta) SetUint32(key string, n uint32) {
 	m.set(key, typeUint32, binary.LittleEndian.AppendUint32(nil, n))
 }
 
+// SetInt32 sets an integer.
+func (m *Meta) SetInt32(key string, n int32) {
+	m.set(key, typeInt32, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+}
+
 // SetFloat32 sets a number.
 func (m *Meta) SetFloat32(key string, x float32) {
 	m.set(key, typeFloat32, binary.LittleEndian.AppendUint32(nil, math.Float32bits(x)))
@@ -97,6 +102,14 @@ func (m *Meta) Copy(f *File) {
 			m.set(key, v.kind, v.data)
 		}
 	}
+}
+
+// Value is a value as the file will have it, after its type; nil for a key that is not set.
+func (m *Meta) Value(key string) []byte {
+	if i, ok := m.index[key]; ok {
+		return m.pairs[i].value
+	}
+	return nil
 }
 
 // Delete removes keys; those that are not there are ignored.

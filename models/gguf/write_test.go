@@ -14,6 +14,7 @@ func sampleMeta() *Meta {
 	m := &Meta{}
 	m.SetString("general.architecture", "llama")
 	m.SetUint32("n", 7)
+	m.SetInt32("below", -3)
 	m.SetFloat32("x", 1.5)
 	m.SetBool("yes", true)
 	m.SetBool("no", false)
@@ -65,16 +66,17 @@ func TestWrittenFilesAreRead(t *testing.T) {
 	ids, _ := f.Ints("ids")
 	scores, _ := f.Floats("scores")
 	n, _ := f.Int("n")
+	below, _ := f.Int("below")
 	x, _ := f.Float("x")
 	yes, _ := f.Bool("yes")
 	no, okNo := f.Bool("no")
 	last, okLast := f.String("last")
 	if strings.Join(words, ",") != "a,,Größe" || !reflect.DeepEqual(ids, []int32{-1, 9}) ||
-		scores[1] != -2.5 || n != 8 || x != 1.5 || !yes || no || !okNo || last != "" || !okLast {
+		scores[1] != -2.5 || n != 8 || below != -3 || x != 1.5 || !yes || no || !okNo ||
+		last != "" || !okLast {
 		t.Errorf("values %q %v %v %d %g %v %v", words, ids, scores, n, x, yes, no)
 	}
-	want := []string{"general.architecture", "n", "x", "yes", "no", "words", "ids", "scores",
-		"last"}
+	want := strings.Fields("general.architecture n below x yes no words ids scores last")
 	if !reflect.DeepEqual(f.keys, want) {
 		t.Errorf("keys %q", f.keys)
 	}
