@@ -14,8 +14,8 @@ import (
 // rows that no block of 256 divides are stored as Q8_0, for which llama.cpp takes Q5_0 or Q5_1.
 //
 //   - the head, or the table of a model whose head is its table, is Q6_K in 4- and 5-bit recipes;
-//   - recipes ending in _m give some layers' value and down projections Q6_K, q4_k_s gives the first
-//     ones Q5_K;
+//   - recipes ending in _m give the value and down projections of some layers Q6_K, q4_k_s gives
+//     those of the first layers Q5_K;
 //   - mixtures of 8 experts keep keys and values in Q8_0;
 //   - rows that no block of 32 divides stay F16.
 type Recipe struct {
