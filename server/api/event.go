@@ -31,6 +31,7 @@ const (
 	FinishBadTool // a tool call whose arguments are not JSON
 	FinishLength  // the request's token limit
 	FinishContext // the model's context is full
+	FinishGuard   // a guardrail stepped in
 )
 
 // Event is one step of a generation. It and what it refers to are valid until the next event: an
@@ -48,6 +49,8 @@ type Event struct {
 	StopString string       // Finish with FinishStopString
 	Usage      Usage        // so far, over all choices
 	Timing     Timing       // Finish and End
+	Seed       uint64       // Finish: repeats the answer
+	Trace      *GuardTrace  // End: of the request's guardrail, nil without one
 }
 
 // Usage counts tokens. Input counts each prompt once, whatever the number of choices; Output counts
@@ -81,6 +84,8 @@ type Answer struct {
 	Choices []Choice
 	Usage   Usage
 	Timing  Timing
+	Seed    uint64
+	Trace   *GuardTrace
 }
 
 // Choice is one generated continuation. Content holds text, reasoning and tool-use blocks in order.

@@ -40,6 +40,9 @@ type Request struct {
 	ToolChoice ToolChoice
 	// TemplateArgs are extra variables of the chat template, as JSON.
 	TemplateArgs map[string][]byte
+	// Prefill says that the last message, the assistant's, begins the answer: it is continued and
+	// no turn of its own.
+	Prefill bool
 
 	Prompts []Prompt // Completion: each is answered by NumChoices choices
 
@@ -47,6 +50,11 @@ type Request struct {
 	Stop       []string
 	NumChoices int // choices for each prompt, at least 1
 	Stream     bool
+	// Background marks work that gives way to all other of the same principal.
+	Background bool
+	Guardrail  *Guardrail // nil: none
+	// Metadata are the client's own marks of the request, for the records.
+	Metadata [][2]string
 	// Ignored names known fields without effect and NumUnknown counts the others, for the log.
 	// Names that a client made up may be anything and are not kept.
 	Ignored    []string
@@ -113,6 +121,7 @@ type Block struct {
 	Input    []byte // JSON object
 	Content  []Block
 	IsError  bool
+	Guard    bool   // the client asks the guardrail to look at this text
 	Format   string // "png", "jpeg", "gif", "webp"
 	Data     []byte // base64
 }
@@ -141,6 +150,24 @@ type ToolChoice struct {
 	Mode ToolMode
 	Name string
 }
+
+// Guardrail names the guardrail of a request.
+type Guardrail struct {
+	ID, Version string
+	Trace       TraceMode
+	// Async lets a stream run ahead of the checks.
+	Async bool
+}
+
+// TraceMode says what an answer tells of a guardrail's work.
+type TraceMode uint8
+
+// The modes. TraceFull tells also what was looked at and not acted on.
+const (
+	TraceOff TraceMode = iota
+	TraceOn
+	TraceFull
+)
 
 // ModelInfo is what lists of models tell.
 type ModelInfo struct {

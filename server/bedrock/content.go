@@ -1,15 +1,14 @@
 package bedrock
 
 import (
-	"encoding/base64"
-	"unicode/utf8"
+	"strings"
 
 	"basalt/server/api"
 )
 
+// Limits of the service model; of messages, the house's.
 const (
 	maxToolID   = 64
-	maxDocName  = 200
 	maxMessages = 1 << 16
 )
 
@@ -24,50 +23,52 @@ func readMessages(o *api.Object) []api.Message {
 	}
 	var messages []api.Message
 	for _, e := range v.Elements() {
-		m := e.Object()
-		msg := api.Message{Role: m.OneOf("role", "user", "assistant")}
-		if !m.Has("role") {
-			m.Missing("role")
-		}
-		if content, ok := m.Need("content"); ok {
-			if content.IsArray() && content.Len() == 0 {
-				content.Fail("must not be empty")
-			}
-			for _, block := range content.Elements() {
-				msg.Content = appendBlock(msg.Content, block)
-			}
-		}
-		refuse(m)
-		messages = append(messages, msg)
+		messages = append(messages, readMessage(e))
 	}
 	return messages
 }
 
+func readMessage(v api.Value) api.Message {
+	o := v.Object()
+	m := api.Message{Role: o.OneOf("role", "user", "assistant", "system")}
+	if !o.Has("role") {
+		o.Missing("role")
+	}
+	content, ok := o.Need("content")
+	refuse(o)
+	if !ok {
+		return m
+	}
+	if content.IsArray() && content.Len() == 0 {
+		content.Fail("must not be empty")
+	}
+	for _, e := range content.Elements() {
+		m.Content = appendBlock(m.Content, e)
+	}
+	checkMedia(content, m.Role)
+	return m
+}
+
 // appendBlock reads one member of the ContentBlock union.
 func appendBlock(blocks []api.Block, v api.Value) []api.Block {
-	o := v.Object()
-	if v.IsObject() && o.Len() != 1 {
-		v.Fail("must have exactly one member, not %d", o.Len())
-		return blocks
-	}
-	for name, member := range o.Fields() {
+	for name, member := range union(v).Fields() {
 		switch name {
 		case "text":
 			blocks = append(blocks, readText(member))
-		case "image":
-			blocks = append(blocks, readImage(member))
-		case "document":
-			blocks = append(blocks, readDocument(member))
+		case "guardContent":
+			blocks = append(blocks, readGuardContent(member))
 		case "toolUse":
 			blocks = append(blocks, readToolUse(member))
 		case "toolResult":
 			blocks = append(blocks, readToolResult(member))
 		case "reasoningContent":
 			blocks = appendReasoning(blocks, member)
+		case "citationsContent":
+			blocks = appendCited(blocks, member)
 		case "cachePoint":
 			readCachePoint(member)
 		default:
-			member.Fail("is not supported; leave it out")
+			blocks = appendMedia(blocks, name, member)
 		}
 	}
 	return blocks
@@ -84,74 +85,27 @@ func readCachePoint(v api.Value) {
 	refuse(o)
 }
 
-func readImage(v api.Value) api.Block {
-	o := v.Object()
-	b := api.Block{Kind: api.BlockImage, Format: o.OneOf("format", "png", "jpeg", "gif", "webp")}
-	if src, ok := o.Need("source"); ok {
-		b.Data = readBytes(src.Object())
-	}
-	refuse(o)
-	return b
-}
-
-// readBytes reads the bytes member of a source.
-func readBytes(o *api.Object) []byte {
-	v, ok := o.Get("bytes")
-	refuse(o)
+// readGuardContent reads text that the client wants a guardrail to look at. Qualifiers tell the
+// parts of a question about sources apart, which only a check of grounding would need.
+func readGuardContent(v api.Value) api.Block {
+	o := union(v)
+	b := api.Block{Kind: api.BlockText, Guard: true}
+	text, ok := o.Get("text")
 	if !ok {
-		o.Missing("bytes")
-		return nil
-	}
-	data, err := base64.StdEncoding.DecodeString(v.Str())
-	if err != nil {
-		v.Fail("must be base64")
-	}
-	return data
-}
-
-// readDocument reads a document in a text format as text under its name.
-func readDocument(v api.Value) api.Block {
-	o := v.Object()
-	name := o.NeedString("name")
-	if n, ok := o.Get("name"); ok && (name == "" || len(name) > maxDocName) {
-		n.Fail("must have 1 to %d bytes, not %d", maxDocName, len(name))
-	}
-	if f, ok := o.Get("format"); ok && !textFormat(f.Str()) {
-		f.Fail("must be \"txt\", \"md\", \"csv\" or \"html\"; other formats are not read")
-	}
-	text := ""
-	if src, ok := o.Need("source"); ok {
-		text = readSource(src)
-	}
-	context := o.String("context").Or("")
-	refuse(o)
-	if context != "" {
-		context += "\n"
-	}
-	return api.Block{Kind: api.BlockText, Text: "Document " + name + ":\n" + context + text + "\n"}
-}
-
-func textFormat(f string) bool { return f == "txt" || f == "md" || f == "csv" || f == "html" }
-
-func readSource(v api.Value) string {
-	o := v.Object()
-	if text, ok := o.Get("text"); ok {
 		refuse(o)
-		return text.Str()
+		return b
 	}
-	if parts, ok := o.Get("content"); ok {
-		text := ""
-		for _, p := range parts.Elements() {
-			text += p.Object().NeedString("text")
+	t := text.Object()
+	b.Text = t.NeedString("text")
+	if q, ok := t.Get("qualifiers"); ok {
+		for _, e := range q.Elements() {
+			if s := e.Str(); s != "guard_content" && e.IsString() {
+				e.Fail("must be \"guard_content\": answers are not checked against sources")
+			}
 		}
-		refuse(o)
-		return text
 	}
-	data := readBytes(o)
-	if !utf8.Valid(data) {
-		v.Fail("must be UTF-8 text")
-	}
-	return string(data)
+	refuse(t)
+	return b
 }
 
 func readToolID(o *api.Object) string {
@@ -164,31 +118,31 @@ func readToolID(o *api.Object) string {
 
 func validID(s string, limit int, marks string) bool {
 	for i := range len(s) {
-		c := s[i]
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if !letter && (c < '0' || c > '9') && !containsByte(marks, c) {
+		if !isAlphanumeric(s[i]) && strings.IndexByte(marks, s[i]) < 0 {
 			return false
 		}
 	}
 	return s != "" && len(s) <= limit
 }
 
-func containsByte(s string, c byte) bool {
-	for i := range len(s) {
-		if s[i] == c {
-			return true
-		}
+func isAlphanumeric(c byte) bool {
+	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+}
+
+// refuseServerTool refuses calls that the service's own tools made: there are none here.
+func refuseServerTool(o *api.Object) {
+	if v, ok := o.Get("type"); ok {
+		v.Fail("is not supported: there are no tools on this server; leave it out")
 	}
-	return false
 }
 
 func readToolUse(v api.Value) api.Block {
 	o := v.Object()
-	b := api.Block{Kind: api.BlockToolUse, ToolID: readToolID(o), ToolName: o.NeedString("name")}
+	b := api.Block{Kind: api.BlockToolUse, ToolID: readToolID(o), ToolName: readToolName(o)}
 	if in, ok := o.Need("input"); ok {
 		b.Input = in.Raw()
 	}
-	o.OneOf("type", "server_tool_use")
+	refuseServerTool(o)
 	refuse(o)
 	return b
 }
@@ -202,7 +156,7 @@ func readToolResult(v api.Value) api.Block {
 			b.Content = appendResult(b.Content, e)
 		}
 	}
-	o.String("type")
+	refuseServerTool(o)
 	refuse(o)
 	return b
 }
@@ -210,40 +164,28 @@ func readToolResult(v api.Value) api.Block {
 // appendResult reads one member of the ToolResultContentBlock union; JSON is given to the model as
 // text.
 func appendResult(blocks []api.Block, v api.Value) []api.Block {
-	o := v.Object()
-	if v.IsObject() && o.Len() != 1 {
-		v.Fail("must have exactly one member, not %d", o.Len())
-		return blocks
-	}
-	for name, member := range o.Fields() {
+	for name, member := range union(v).Fields() {
 		switch name {
 		case "text":
 			blocks = append(blocks, api.Block{Kind: api.BlockText, Text: member.Str()})
 		case "json":
 			blocks = append(blocks, api.Block{Kind: api.BlockText, Text: string(member.Raw())})
-		case "document":
-			blocks = append(blocks, readDocument(member))
-		case "image":
-			blocks = append(blocks, readImage(member))
 		default:
-			member.Fail("is not supported; leave it out")
+			blocks = appendMedia(blocks, name, member)
 		}
 	}
 	return blocks
 }
 
 // appendReasoning reads earlier thinking. A redacted one says nothing to a local model and is left
-// out.
+// out. Signatures prove thinking to the model that signed it; none is made or checked here.
 func appendReasoning(blocks []api.Block, v api.Value) []api.Block {
-	o := v.Object()
-	if v.IsObject() && o.Len() != 1 {
-		v.Fail("must have exactly one member, not %d", o.Len())
-	}
+	o := union(v)
 	if redacted, ok := o.Get("redactedContent"); ok {
-		redacted.Str()
+		decodeBytes(redacted)
 		return blocks
 	}
-	text, ok := o.Need("reasoningText")
+	text, ok := o.Get("reasoningText")
 	refuse(o)
 	if !ok {
 		return blocks
@@ -253,4 +195,26 @@ func appendReasoning(blocks []api.Block, v api.Value) []api.Block {
 	r.String("signature")
 	refuse(r)
 	return append(blocks, b)
+}
+
+// appendCited reads an earlier answer with its sources. The model wrote the text; the sources were
+// beside it and are not shown to it again.
+func appendCited(blocks []api.Block, v api.Value) []api.Block {
+	o := v.Object()
+	if content, ok := o.Get("content"); ok {
+		for _, e := range content.Elements() {
+			part := union(e)
+			if text, ok := part.Get("text"); ok {
+				blocks = append(blocks, api.Block{Kind: api.BlockText, Text: text.Str()})
+			}
+			refuse(part)
+		}
+	}
+	if cited, ok := o.Get("citations"); ok {
+		for _, e := range cited.Elements() {
+			e.Object()
+		}
+	}
+	refuse(o)
+	return blocks
 }

@@ -7,14 +7,18 @@ type frames struct {
 	messageStart, blockStart, blockDelta, blockStop, messageStop, metadata headers
 }
 
-func converseFrames() *frames {
+func converseFrames() *frames { return framesOf(eventHeaders) }
+
+func novaFrames() *frames { return framesOf(documentHeaders) }
+
+func framesOf(of func(event string) headers) *frames {
 	return &frames{
-		messageStart: eventHeaders("messageStart"),
-		blockStart:   eventHeaders("contentBlockStart"),
-		blockDelta:   eventHeaders("contentBlockDelta"),
-		blockStop:    eventHeaders("contentBlockStop"),
-		messageStop:  eventHeaders("messageStop"),
-		metadata:     eventHeaders("metadata"),
+		messageStart: of("messageStart"),
+		blockStart:   of("contentBlockStart"),
+		blockDelta:   of("contentBlockDelta"),
+		blockStop:    of("contentBlockStop"),
+		messageStop:  of("messageStop"),
+		metadata:     of("metadata"),
 	}
 }
 
@@ -54,7 +58,7 @@ func (c *Converse) AppendEvent(dst []byte, e *api.Event) []byte {
 	case api.End:
 		h := c.frames.metadata
 		dst = append(h.begin(dst), '{')
-		dst = appendUsage(dst, e.Usage, e.Timing)
+		dst = appendTrace(appendUsage(dst, e.Usage, e.Timing), e.Trace)
 		return h.end(append(append(dst, c.echo...), '}'), start)
 	}
 	return dst
@@ -115,19 +119,8 @@ func (c *Converse) appendStop(dst []byte, e *api.Event) []byte {
 	dst = append(h.begin(dst), `{"stopReason":"`...)
 	dst = append(dst, stopReason(e.Reason)...)
 	dst = append(dst, '"')
-	dst = c.appendFields(dst, e.Reason, e.StopString)
+	dst = c.appendFields(dst, &native{e.Reason, e.StopString, e.Seed})
 	return h.end(append(dst, '}'), start)
-}
-
-// appendFields appends what additionalModelResponseFieldPaths asked for and exists.
-func (c *Converse) appendFields(dst []byte, r api.FinishReason, stop string) []byte {
-	for _, p := range c.paths {
-		if p == "/stop_sequence" && r == api.FinishStopString {
-			dst = append(dst, `,"additionalModelResponseFields":{"stop_sequence":`...)
-			return append(api.AppendString(dst, stop), '}')
-		}
-	}
-	return dst
 }
 
 func stopReason(r api.FinishReason) string {
@@ -142,6 +135,8 @@ func stopReason(r api.FinishReason) string {
 		return "max_tokens"
 	case api.FinishContext:
 		return "model_context_window_exceeded"
+	case api.FinishGuard:
+		return "guardrail_intervened"
 	default:
 		return "end_turn"
 	}
@@ -185,7 +180,8 @@ func (c *Converse) AppendAnswer(dst []byte, a *api.Answer) []byte {
 	dst = append(dst, stopReason(choice.Reason)...)
 	dst = append(dst, `",`...)
 	dst = appendUsage(dst, a.Usage, a.Timing)
-	dst = c.appendFields(dst, choice.Reason, choice.StopString)
+	dst = c.appendFields(dst, &native{choice.Reason, choice.StopString, a.Seed})
+	dst = appendTrace(dst, a.Trace)
 	return append(append(dst, c.echo...), '}')
 }
 

@@ -50,9 +50,15 @@ func TestDecodeConverseReadsContent(t *testing.T) {
 		Kind:   api.BlockImage,
 		Format: "png", Data: []byte{1, 2},
 	})
-	f(`{"document":{"format":"md","name":"notes","source":{"bytes":"IyBBCg=="}}}`,
-		text("Document notes:\n# A\n\n"))
-	f(`{"document":{"name":"n","source":{"text":"T"},"context":"C"}}`, text("Document n:\nC\nT\n"))
+	f(`{"document":{"format":"md","name":"notes","source":{"bytes":"IyBBCg=="}}},{"text":"?"}`,
+		text("Document notes:\n# A\n\n"), text("?"))
+	f(`{"document":{"name":"n","source":{"text":"T"},"context":"C"}},{"text":"?"}`,
+		text("Document n:\nC\nT\n"), text("?"))
+	f(`{"searchResult":{"source":"s","title":"T","content":[{"text":"a"},{"text":"b"}]}}`,
+		text("Search result T (s):\na\nb\n"))
+	f(`{"citationsContent":{"content":[{"text":"a"}],"citations":[{"title":"t"}]}}`, text("a"))
+	f(`{"guardContent":{"text":{"text":"g","qualifiers":["guard_content"]}}}`,
+		api.Block{Kind: api.BlockText, Text: "g", Guard: true})
 }
 
 func TestDecodeConverseReadsEverything(t *testing.T) {
@@ -61,7 +67,7 @@ func TestDecodeConverseReadsEverything(t *testing.T) {
 	"inferenceConfig":{"maxTokens":7,"temperature":0.5,"topP":0,"stopSequences":["END","\n"]},
 	"toolConfig":{"tools":[{"toolSpec":{"name":"f","description":"d",
 		"inputSchema":{"json":{"type":"object"}},
-		"strict":true}},{"cachePoint":{"type":"default"}}],"toolChoice":{"tool":{"name":"f"}}},
+		"strict":false}},{"cachePoint":{"type":"default"}}],"toolChoice":{"tool":{"name":"f"}}},
 	"additionalModelRequestFields":{"top_k":5,"min_p":0.1,"seed":-1,"repetition_penalty":1.1,
 		"presence_penalty":-2,"frequency_penalty":2,"thinking":{"type":"disabled"},
 		"chat_template_kwargs":{"x":[1]}},
@@ -79,7 +85,6 @@ func TestDecodeConverseReadsEverything(t *testing.T) {
 		},
 		Tools: []api.Tool{{
 			Name: "f", Description: "d", Schema: []byte(`{"type":"object"}`),
-			Strict: true,
 		}},
 		ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "f"},
 		Sampling: api.Sampling{
@@ -93,14 +98,16 @@ func TestDecodeConverseReadsEverything(t *testing.T) {
 			"enable_thinking": []byte("false"),
 			"x":               []byte("[1]"),
 		},
+		Metadata: [][2]string{{"team", "a"}},
 	}
 	if diff := cmp.Diff(want, req); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestDecodeConverseRefuses(t *testing.T) {
-	f := func(body, field, reason string) {
+// refusal is a check of one body that must be refused.
+func refusal(t *testing.T) func(body, field, reason string) {
+	return func(body, field, reason string) {
 		t.Helper()
 		_, _, err := DecodeConverse([]byte(body), Call{Model: "m"})
 		if err == nil {
@@ -114,19 +121,25 @@ func TestDecodeConverseRefuses(t *testing.T) {
 			t.Errorf("%s: %s %d", body, name, status)
 		}
 	}
+}
+
+func inContent(s string) string {
+	return `{"messages":[{"role":"user","content":[` + s + `]}]}`
+}
+
+func TestDecodeConverseRefuses(t *testing.T) {
+	f := refusal(t)
+	content := inContent
 	f(``, "", "empty")
 	f(`[]`, "", "must be an object")
 	f(`{}`, "messages", "is required")
 	f(`{"messages":[]}`, "messages", "1 to 65536 messages, not 0")
 	f(`{"messages":{}}`, "messages", "must be an array")
 	f(`{"messages":[{"content":[{"text":"a"}]}]}`, "messages[0].role", "is required")
-	f(`{"messages":[{"role":"system","content":[{"text":"a"}]}]}`, "messages[0].role", "one of")
+	f(`{"messages":[{"role":"tool","content":[{"text":"a"}]}]}`, "messages[0].role", "one of")
 	f(`{"messages":[{"role":"user"}]}`, "messages[0].content", "is required")
 	f(`{"messages":[{"role":"user","content":"hi"}]}`, "messages[0].content", "must be an array")
 	f(`{"messages":[{"role":"user","content":[]}]}`, "messages[0].content", "not be empty")
-	content := func(s string) string {
-		return `{"messages":[{"role":"user","content":[` + s + `]}]}`
-	}
 	f(content(`{}`), "messages[0].content[0]", "exactly one member, not 0")
 	f(content(`{"text":"a","image":{}}`), "messages[0].content[0]", "exactly one member, not 2")
 	f(content(`{"text":""}`), "messages[0].content[0].text", "must not be empty")
@@ -139,14 +152,31 @@ func TestDecodeConverseRefuses(t *testing.T) {
 	f(content(`{"image":{"format":"png","source":{"s3Location":{"uri":"s3://b/k"}}}}`),
 		"messages[0].content[0].image.source.s3Location", "not supported")
 	f(content(`{"document":{"format":"pdf","name":"n","source":{"bytes":""}}}`),
-		"messages[0].content[0].document.format", "other formats")
+		"messages[0].content[0].document.format", "is not read here")
 	f(content(`{"toolUse":{"toolUseId":"a b","name":"f","input":{}}}`),
 		"messages[0].content[0].toolUse.toolUseId", "1 to 64")
 	f(content(`{"toolResult":{"toolUseId":"a"}}`), "messages[0].content[0].toolResult.content",
 		"required")
+}
+
+func TestDecodeConverseRefusesFields(t *testing.T) {
+	f := refusal(t)
+	content := inContent
 	f(converseBody(`"unknown":1`), "unknown", "not supported")
-	f(converseBody(`"guardrailConfig":{}`), "guardrailConfig", "not supported")
-	f(converseBody(`"outputConfig":{}`), "outputConfig", "not supported")
+	documents := strings.Repeat(`{"document":{"name":"n","source":{"text":"T"}}},`, 6)
+	f(content(documents+`{"text":"a"}`), "messages[0].content", "6 documents; at most 5")
+	f(content(`{"document":{"name":"n","source":{"text":"T"}}}`), "messages[0].content", "a text")
+	f(`{"messages":[{"role":"assistant","content":[{"text":"a"},{"document":{"name":"n",
+		"source":{"text":"T"}}}]}]}`, "messages[0].content[1].document", "of the user")
+	f(converseBody(`"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{}}}},
+		{"toolSpec":{"name":"f","inputSchema":{"json":{}}}}]}`), "toolConfig.tools[1].toolSpec",
+		"repeats")
+	many := make([]string, 17)
+	for i := range many {
+		many[i] = fmt.Sprintf(`"k%d":""`, i)
+	}
+	f(converseBody(`"requestMetadata":{`+strings.Join(many, ",")+`}`), "requestMetadata",
+		"1 to 16 entries, not 17")
 	f(converseBody(`"additionalModelRequestFields":{"foo":1}`), "additionalModelRequestFields.foo",
 		"not supported")
 	f(converseBody(`"additionalModelResponseFieldPaths":["x"]`),
@@ -210,7 +240,8 @@ func TestNumericFieldsRefuseWhatTheyMust(t *testing.T) {
 	}
 	llama := func(name string) func(string) *api.Error {
 		return func(n string) *api.Error {
-			_, _, err := decodeLlama([]byte(`{"prompt":"a","`+name+`":`+n+`}`), Call{})
+			body := []byte(`{"prompt":"a","` + name + `":` + n + `}`)
+			_, _, err := DecodeInvoke(body, Call{}, []Family{Llama()})
 			return err
 		}
 	}
@@ -310,13 +341,51 @@ func FuzzDecodeConverse(f *testing.F) {
 
 func FuzzDecodeInvoke(f *testing.F) {
 	f.Add([]byte(`{"prompt":"a","max_gen_len":3,"temperature":0.5,"top_p":0.9}`))
+	f.Add([]byte(`{"prompt":"a","max_tokens":3,"top_k":5,"stop":["x"]}`))
+	f.Add([]byte(`{"inputText":"a","textGenerationConfig":{"maxTokenCount":3,"topP":1}}`))
+	f.Add([]byte(`{"message":"a","chat_history":[{"role":"USER","message":"b"}],"tools":[{
+		"name":"f","parameter_definitions":{"x":{"type":"str","required":true}}}],"tool_results":[{
+		"call":{"name":"f","parameters":{}},"outputs":[{"text":"t"}]}]}`))
+	f.Add([]byte(`{"schemaVersion":"messages-v1","messages":[{"role":"user","content":[{"text":"a"
+		}]}],"inferenceConfig":{"topK":3}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req, codec, err := DecodeInvoke(body, Call{Model: "m", Stream: true}, []Family{Llama()})
-		if err == nil && req.Sampling.MaxTokens.Value < 1 {
-			t.Fatal("accepted", req.Sampling.MaxTokens)
+		for _, family := range ownFamilies() {
+			call := Call{Model: "m", Stream: true}
+			req, codec, err := DecodeInvoke(body, call, []Family{family})
+			if err != nil {
+				continue
+			}
+			if req.Sampling.MaxTokens.Set && req.Sampling.MaxTokens.Value < 1 {
+				t.Fatal("accepted", req.Sampling.MaxTokens)
+			}
+			if req.Kind == api.Chat && len(req.Messages) == 0 {
+				t.Fatal("accepted a chat without messages")
+			}
+			if req.NumChoices == 1 {
+				render(t, codec, script())
+			}
 		}
-		if err == nil {
-			render(t, codec, plain(api.FinishStop, ""))
+	})
+}
+
+func FuzzDecodeCount(f *testing.F) {
+	f.Add([]byte(`{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"a"}]}]}}}`))
+	f.Add([]byte(`{"input":{"invokeModel":{"body":"eyJwcm9tcHQiOiJhIn0="}}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, err := DecodeCount(body, Call{Model: "m"}, ownFamilies())
+		if err == nil && len(req.Messages)+len(req.Prompts) == 0 {
+			t.Fatal("accepted nothing to count")
+		}
+	})
+}
+
+func FuzzDecodeApply(f *testing.F) {
+	f.Add([]byte(`{"source":"INPUT","outputScope":"FULL",
+		"content":[{"text":{"text":"a","qualifiers":["guard_content"]}}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		a, err := DecodeApply(body)
+		if err == nil && len(a.Texts) != len(a.Guarded) {
+			t.Fatal(a)
 		}
 	})
 }

@@ -17,8 +17,14 @@ const (
 	typeString = 7
 )
 
-// headers is a frame's encoded header block, made once for each type of event.
-type headers []byte
+// headers is a frame's encoded header block, made once for each type of event. Without a block it
+// is a document: an object whose only member is named by the event, and a newline.
+type headers struct {
+	block []byte
+	event string
+}
+
+func documentHeaders(event string) headers { return headers{event: event} }
 
 func eventHeaders(event string) headers {
 	return makeHeaders(":event-type", event, ":content-type", "application/json", ":message-type",
@@ -34,9 +40,9 @@ func makeHeaders(pairs ...string) headers {
 	var h headers
 	for i := 0; i < len(pairs); i += 2 {
 		name, value := pairs[i], pairs[i+1]
-		h = append(append(h, byte(len(name))), name...)
-		h = append(h, typeString, byte(len(value)>>8), byte(len(value)))
-		h = append(h, value...)
+		h.block = append(append(h.block, byte(len(name))), name...)
+		h.block = append(h.block, typeString, byte(len(value)>>8), byte(len(value)))
+		h.block = append(h.block, value...)
 	}
 	return h
 }
@@ -44,13 +50,19 @@ func makeHeaders(pairs ...string) headers {
 // begin appends a frame up to its payload. The payload is appended next, then end is called with
 // the length that dst had before begin.
 func (h headers) begin(dst []byte) []byte {
+	if h.block == nil {
+		return append(append(append(dst, `{"`...), h.event...), `":`...)
+	}
 	var prelude [preludeLen]byte
-	binary.BigEndian.PutUint32(prelude[4:], uint32(len(h)))
-	return append(append(dst, prelude[:]...), h...)
+	binary.BigEndian.PutUint32(prelude[4:], uint32(len(h.block)))
+	return append(append(dst, prelude[:]...), h.block...)
 }
 
 // end fills the lengths and checksums of the frame that began at start.
 func (h headers) end(dst []byte, start int) []byte {
+	if h.block == nil {
+		return append(dst, "}\n"...)
+	}
 	frame := dst[start:]
 	binary.BigEndian.PutUint32(frame, uint32(len(frame)+trailerLen))
 	binary.BigEndian.PutUint32(frame[8:], crc32.ChecksumIEEE(frame[:8]))

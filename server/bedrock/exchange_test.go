@@ -129,6 +129,24 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
+// ownFamilies are the families of this package.
+func ownFamilies() []Family {
+	return []Family{
+		Nova(), TitanText(), CohereCommandR(), MistralText(), DeepSeek(), CohereCommand(), Llama(),
+	}
+}
+
+// hinted puts the family that a line names first.
+func hinted(head string) []Family {
+	all := ownFamilies()
+	for _, f := range all {
+		if strings.Contains(head, f.Title) {
+			return append([]Family{f}, all...)
+		}
+	}
+	return all
+}
+
 func replay(t *testing.T, file string) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -152,7 +170,7 @@ func replay(t *testing.T, file string) {
 			}
 			return c
 		}
-		_, c, err := DecodeInvoke([]byte(body), call, []Family{Llama()})
+		_, c, err := DecodeInvoke([]byte(body), call, hinted(head))
 		if err != nil {
 			t.Fatal(err)
 		}

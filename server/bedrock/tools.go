@@ -24,46 +24,60 @@ func readToolConfig(o *api.Object, req *api.Request) {
 	}
 	if choice, ok := c.Get("toolChoice"); ok {
 		req.ToolChoice = readToolChoice(choice, req.Tools)
+		if req.ToolChoice.Mode == api.ToolRequired && len(req.Tools) == 0 {
+			choice.Fail("asks for a tool, but there are none")
+		}
 	}
 	refuse(c)
 }
 
 func appendTool(tools []api.Tool, v api.Value) []api.Tool {
-	o := v.Object()
-	if v.IsObject() && o.Len() != 1 {
-		v.Fail("must have exactly one member, not %d", o.Len())
-	}
+	o := union(v)
 	if point, ok := o.Get("cachePoint"); ok {
 		readCachePoint(point)
 		return tools
 	}
-	spec, ok := o.Need("toolSpec")
+	if system, ok := o.Get("systemTool"); ok {
+		system.Fail("is not supported: there are no tools on this server; leave it out")
+	}
+	spec, ok := o.Get("toolSpec")
+	refuse(o)
 	if !ok {
 		return tools
 	}
 	s := spec.Object()
-	t := api.Tool{Name: s.NeedString("name"), Description: s.String("description").Or("")}
-	if name, ok := s.Get("name"); ok && !validID(t.Name, maxToolName, "_-") {
-		name.Fail("must have 1 to %d letters, digits, underscores and hyphens", maxToolName)
+	t := api.Tool{Name: readToolName(s)}
+	if d, ok := s.Get("description"); ok {
+		t.Description = readText(d).Text
 	}
 	if schema, ok := s.Need("inputSchema"); ok {
-		in := schema.Object()
+		in := union(schema)
 		if doc, ok := in.Need("json"); ok {
 			doc.Object()
 			t.Schema = doc.Raw()
 		}
 		refuse(in)
 	}
-	t.Strict = s.Bool("strict").Or(false)
+	if strict, ok := s.Get("strict"); ok && strict.Bool() {
+		strict.Fail("must be false: output cannot be constrained to a schema; leave it out")
+	}
 	refuse(s)
+	if named(tools, t.Name) {
+		spec.Fail("repeats the name of another tool")
+	}
 	return append(tools, t)
 }
 
-func readToolChoice(v api.Value, tools []api.Tool) api.ToolChoice {
-	o := v.Object()
-	if v.IsObject() && o.Len() != 1 {
-		v.Fail("must have exactly one member, not %d", o.Len())
+func readToolName(o *api.Object) string {
+	name := o.NeedString("name")
+	if v, ok := o.Get("name"); ok && !validID(name, maxToolName, "_-") {
+		v.Fail("must have 1 to %d letters, digits, underscores and hyphens", maxToolName)
 	}
+	return name
+}
+
+func readToolChoice(v api.Value, tools []api.Tool) api.ToolChoice {
+	o := union(v)
 	choice := api.ToolChoice{}
 	for name, member := range o.Fields() {
 		c := member.Object()
@@ -72,7 +86,7 @@ func readToolChoice(v api.Value, tools []api.Tool) api.ToolChoice {
 		case "any":
 			choice.Mode = api.ToolRequired
 		case "tool":
-			choice = api.ToolChoice{Mode: api.ToolNamed, Name: c.NeedString("name")}
+			choice = api.ToolChoice{Mode: api.ToolNamed, Name: readToolName(c)}
 			if !named(tools, choice.Name) {
 				member.Fail("names a tool that is not in toolConfig.tools")
 			}

@@ -24,10 +24,10 @@ func NewChat(req *api.Request, call Call, includeUsage bool) *Chat {
 	return c
 }
 
-// Bare makes c write documents without the frames of server-sent events, for protocols with frames
-// of their own. It returns c.
+// Bare makes c write documents with a newline each instead of the frames of server-sent events, for
+// protocols with frames of their own. It returns c.
 func (c *Chat) Bare() *Chat {
-	c.frame = frame{}
+	c.frame = frame{after: "\n"}
 	return c
 }
 
