@@ -1,9 +1,7 @@
 // Package bench measures tokens per second.
 //
 // offline.go drives an executable directly: prefill of one prompt and decoding of 1, 8, 32 ...
-// sequences, without scheduler and server. serve.go is a load generator for an OpenAI-speaking
-// server over HTTP: a closed loop of clients that stream completions. report.go prints both as
-// tables. Quantities are medians over repetitions; TTFT, TPOT and gaps are defined as vLLM's
-// benchmark defines them (time to first token; (end - first token) / (tokens - 1); time between
-// successive tokens).
+// sequences, without scheduler and server; report.go relates the rates to what the machine can do
+// at most. Package load puts a server under load over HTTP; package peers runs the same work in
+// turn with llama.cpp's programs.
 package bench

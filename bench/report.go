@@ -36,8 +36,8 @@ type OfflineReport struct {
 	Rows        []OfflineRow `json:"rows"`
 }
 
-// Read is the bandwidth, the mean of before and after.
-func (r *OfflineReport) Read() float64 { return (r.Before.ReadGBs + r.After.ReadGBs) / 2 }
+// Read is the bandwidth: the better of before and after, since others only ever take from it.
+func (r *OfflineReport) Read() float64 { return max(r.Before.ReadGBs, r.After.ReadGBs) }
 
 // GBs is the rate at which a decoding row reads memory; 0 for a prefill.
 func (c *Cost) GBs(r *OfflineRow) float64 {
@@ -84,20 +84,4 @@ func percent(x, of float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.0f %%", 100*x/of)
-}
-
-// WriteServe prints one line for each run.
-func WriteServe(w io.Writer, clients []int, results []ServeResult) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "clients\tok\tfailed\ttok/s\treq/s\tTTFT p50\tp99\tTPOT p50\tp99\tgap p50\t"+
-		"p99\tmax ms\t")
-	for i, r := range results {
-		fmt.Fprintf(t, "%d\t%d\t%d\t%.1f\t%.2f\t%.0f\t%.0f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n",
-			clients[i], r.Completed, r.Failed, r.OutputPerSec, r.ReqPerSec, r.TTFT.P50, r.TTFT.P99,
-			r.TPOT.P50, r.TPOT.P99, r.Gap.P50, r.Gap.P99, r.Gap.Max)
-		if r.FirstError != "" {
-			fmt.Fprintf(t, "\tfirst error: %s\n", r.FirstError)
-		}
-	}
-	return t.Flush()
 }

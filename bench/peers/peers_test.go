@@ -110,7 +110,7 @@ func TestParseOutputs(t *testing.T) {
 
 	f, err = parseOffline(canned(t, "offline.json"), many)
 	expect(t, f, err, "decode-4/Q4_0", "rate", 38)
-	expect(t, f, err, "decode-4/Q4_0", "read GB/s", 25)
+	expect(t, f, err, "decode-4/Q4_0", "read GB/s", 30)
 	expect(t, f, err, "decode-4/Q4_0", "GB/s", (0.75e9+4*128*1000)/0.1/1e9)
 	f, err = parseOffline(canned(t, "offline.json"), prompt)
 	expect(t, f, err, "prefill-512/Q4_0", "GOP/s", 60*1.8)
@@ -262,4 +262,20 @@ func TestSpread(t *testing.T) {
 	f(Spread{1, 4, 4, 4}, 4)
 	f(Spread{4, 2.5, 1, 9}, 9, 1, 3, 2)
 	f(Spread{3, 2, 1, 3}, 3, 1, 2)
+}
+
+func TestEmbed(t *testing.T) {
+	page := "a\n" + PageBegin + "old\n" + PageEnd + "b\n"
+	for range 2 {
+		got, err := Embed([]byte(page), "new\n")
+		if err != nil || string(got) != "a\n"+PageBegin+"\nnew\n\n"+PageEnd+"b\n" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		page = string(got)
+	}
+	for _, bad := range []string{"", PageBegin, PageEnd + PageBegin} {
+		if _, err := Embed([]byte(bad), "new\n"); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
 }

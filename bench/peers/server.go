@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
-	"basalt/bench"
+	"basalt/bench/load"
 )
 
 // serve loads a server as its clients do: streams over pooled connections. A request that fails is
@@ -22,38 +23,54 @@ func serve(ctx context.Context, start Start, args serverArgs, j *job) (figures, 
 	if err != nil {
 		return nil, err
 	}
-	name, err := servedModel(ctx, s.URL)
+	name, err := load.FirstModel(ctx, http.DefaultClient, s.URL, "")
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	clients := j.rows[0].n
-	cfg := bench.ServeConfig{
-		URL: s.URL, Model: name, Clients: clients, Requests: requests(clients),
-		Prompt: servePrompt, Output: serveOutput, Vocab: serveVocab, Seed: 1, Retry: true,
+	o := &load.Options{
+		URL: s.URL, Dialect: "openai", Model: name, Rate: math.Inf(1), Burstiness: 1,
+		Clients: clients, Retry: 5,
 	}
-	warm := cfg
-	warm.Clients, warm.Requests, warm.Output, warm.Seed = 1, 1, 8, 2
-	if _, err := bench.Serve(ctx, warm); err != nil {
+	if _, err := play(ctx, o, 1, 8, 2); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	r, err := bench.Serve(ctx, cfg)
+	m, err := play(ctx, o, requests(clients), serveOutput, 1)
 	if err = errors.Join(err, s.Stop()); err != nil {
 		return nil, err
 	}
-	if r.Completed != cfg.Requests {
-		return nil, fmt.Errorf("%d of %d requests were answered: %s", r.Completed, cfg.Requests,
-			r.FirstError)
+	if m.Failed > 0 {
+		return nil, fmt.Errorf("%d of %d requests were not answered: %s", m.Failed,
+			m.Failed+m.Completed, m.ErrorTexts[0])
 	}
 	f := make(figures)
 	id := j.rows[0].ID
-	f.set(id, "output", r.OutputPerSec)
-	f.set(id, "TTFT p50", r.TTFT.P50)
-	f.set(id, "TTFT p99", r.TTFT.P99)
-	f.set(id, "TPOT p50", r.TPOT.P50)
-	f.set(id, "gap p99", r.Gap.P99)
-	f.set(id, "gap max", r.Gap.Max)
-	f.set(id, "failed", float64(r.Failed))
+	f.set(id, "output", m.OutputThroughput)
+	f.set(id, "TTFT p50", m.TTFT.Percentile(50))
+	f.set(id, "TTFT p99", m.TTFT.Percentile(99))
+	f.set(id, "TPOT p50", m.TPOT.Percentile(50))
+	f.set(id, "gap p99", m.ITL.Percentile(99))
+	f.set(id, "gap max", m.ITL.Percentile(100))
+	f.set(id, "failed", float64(m.Attempts))
 	return f, nil
+}
+
+// play sends so many prompts of random ids, all with the same seed to every server.
+func play(ctx context.Context, o *load.Options, num, output int, seed uint64) (*load.Metrics,
+	error,
+) {
+	w := load.Workload{
+		Kind: "random", Num: num, Input: servePrompt, Output: output, Vocab: serveVocab, Seed: seed,
+	}
+	sessions, err := w.Sessions()
+	if err != nil {
+		return nil, err
+	}
+	r, err := load.Run(ctx, o, sessions)
+	if err != nil {
+		return nil, err
+	}
+	return r.Summarise(load.SLO{}), nil
 }
 
 // serveVocab keeps prompt ids below the special tokens of the shapes' vocabularies.
@@ -65,27 +82,6 @@ func requests(clients int) int {
 		return clients * 3 / 2
 	}
 	return max(4, 2*clients)
-}
-
-func servedModel(ctx context.Context, url string) (string, error) {
-	var list struct {
-		Data []struct {
-			ID string `json:"id"`
-		} `json:"data"`
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/models", nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", fmt.Errorf("cannot list the models: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || len(list.Data) == 0 {
-		return "", fmt.Errorf("%s/v1/models names no model (%v)", url, err)
-	}
-	return list.Data[0].ID, nil
 }
 
 // startUp measures exec to ready, memory at rest, and exec to the end of a first answer of one
@@ -145,7 +141,7 @@ func statusKiB(status, key string) float64 {
 }
 
 func firstAnswer(ctx context.Context, f figures, id string, s *Server) error {
-	name, err := servedModel(ctx, s.URL)
+	name, err := load.FirstModel(ctx, http.DefaultClient, s.URL, "")
 	if err != nil {
 		return err
 	}

@@ -32,17 +32,6 @@ type benchOfflineCmd struct {
 	JSON      bool   `help:"Print one JSON object."`
 }
 
-type benchServeCmd struct {
-	URL      string `default:"http://127.0.0.1:8080" help:"Server."`
-	Model    string `arg:"" help:"Model id in the API."`
-	APIKey   string `help:"API key."`
-	Clients  []int  `default:"1,8,32" help:"Concurrent clients, one run for each number."`
-	Requests int    `default:"4" help:"Requests of each client."`
-	Prompt   int    `default:"128" help:"Prompt tokens."`
-	Output   int    `default:"64" help:"Generated tokens."`
-	Vocab    int    `default:"256" help:"Prompt ids are below this."`
-}
-
 // Run measures offline throughput against the machine's ceilings, taken in the same minute.
 func (c *benchOfflineCmd) Run(ctx context.Context) error {
 	dev, err := openDevice(&c.modelFlags)
@@ -159,20 +148,4 @@ func peak(m *models.Model, opts runtime.CompileOptions, c bench.Ceilings) float6
 		return c.BF16GFLOPs
 	}
 	return c.FMAGFLOPs
-}
-
-// Run loads a server with each number of clients in turn.
-func (c *benchServeCmd) Run(ctx context.Context) error {
-	var results []bench.ServeResult
-	for i, n := range c.Clients {
-		r, err := bench.Serve(ctx, bench.ServeConfig{
-			URL: c.URL, Model: c.Model, APIKey: c.APIKey, Clients: n, Requests: n * c.Requests,
-			Prompt: c.Prompt, Output: c.Output, Vocab: c.Vocab, Seed: int64(i + 1),
-		})
-		if err != nil {
-			return err
-		}
-		results = append(results, r)
-	}
-	return bench.WriteServe(os.Stdout, c.Clients, results)
 }

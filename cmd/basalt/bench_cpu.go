@@ -22,6 +22,7 @@ type benchCPUCmd struct {
 	Wait   time.Duration `default:"0s" help:"Wait so long, before each measurement, for others to leave the machine alone."`
 	Record string        `placeholder:"FILE" help:"Append the samples to this file, and print the table of all that it holds of this build."`
 	Table  bool          `help:"Measure nothing; print the table of --record."`
+	Page   string        `type:"existingfile" placeholder:"FILE" help:"Put the table into this Markdown file, between its marks."`
 	Any    bool          `help:"In the table, take samples of every build."`
 	Others float64       `default:"0" help:"In the table, leave out rounds in which others used more processors than this."`
 }
@@ -41,7 +42,21 @@ func (c *benchCPUCmd) Run(ctx context.Context) error {
 	if !c.Table {
 		err = c.measure(ctx, rows, &samples)
 	}
-	return errors.Join(err, c.print(os.Stdout, samples))
+	if err = errors.Join(err, c.print(os.Stdout, samples)); err != nil || c.Page == "" {
+		return err
+	}
+	var text strings.Builder
+	if err := c.print(&text, samples); err != nil {
+		return err
+	}
+	page, err := os.ReadFile(c.Page)
+	if err != nil {
+		return err
+	}
+	if page, err = peers.Embed(page, text.String()); err != nil {
+		return fmt.Errorf("%s: %w", c.Page, err)
+	}
+	return os.WriteFile(c.Page, page, 0o644)
 }
 
 func (c *benchCPUCmd) measure(ctx context.Context, rows []peers.Row,
@@ -100,8 +115,9 @@ func (c *benchCPUCmd) print(w io.Writer, samples []peers.Sample) error {
 		filter.Build = ""
 	}
 	for _, line := range peers.Heads(samples, filter) {
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, "- "+line)
 	}
+	fmt.Fprintln(w)
 	return peers.WriteTable(w, peers.Lines(samples, filter))
 }
 
