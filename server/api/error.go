@@ -14,7 +14,9 @@ const (
 	TooLarge                     // the body is larger than the limit
 	HeaderTooLarge               // the header is larger than the limit
 	ContextExceeded              // the prompt does not fit the model's context
-	Unauthenticated              // no or an unknown credential
+	Unauthenticated              // no credential, or an unknown API key
+	UnknownKey                   // an access key that is not known
+	BadSignature                 // a signature that does not prove the request
 	Forbidden                    // a known credential that may not
 	NotFound                     // no such model or path
 	MethodNotAllowed             // the path exists, with another method

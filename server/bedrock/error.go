@@ -17,6 +17,10 @@ func Exception(err *api.Error) (name string, status int) {
 		return "ValidationException", 431
 	case api.Unauthenticated, api.Forbidden:
 		return "AccessDeniedException", 403
+	case api.UnknownKey:
+		return "UnrecognizedClientException", 403
+	case api.BadSignature:
+		return "InvalidSignatureException", 403
 	case api.NotFound:
 		if err.Field == "" {
 			return "UnknownOperationException", 404

@@ -7,7 +7,7 @@ func Status(err *api.Error) int {
 	switch err.Code {
 	case api.Invalid, api.ContextExceeded, api.ModelFailed:
 		return 400
-	case api.Unauthenticated:
+	case api.Unauthenticated, api.UnknownKey, api.BadSignature:
 		return 401
 	case api.Forbidden:
 		return 403
@@ -35,7 +35,7 @@ func kind(c api.Code) (kind, code string) {
 	switch c {
 	case api.ContextExceeded:
 		return "invalid_request_error", "context_length_exceeded"
-	case api.Unauthenticated:
+	case api.Unauthenticated, api.UnknownKey, api.BadSignature:
 		return "invalid_request_error", "invalid_api_key"
 	case api.Forbidden:
 		return "permission_error", "forbidden"
