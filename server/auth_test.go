@@ -9,14 +9,12 @@ import (
 	"time"
 )
 
-func TestKeysAndTenants(t *testing.T) {
-	sum := sha256.Sum256([]byte("bslt_secret"))
-	keys, err := ReadKeys(strings.NewReader("# tenant name key\n\nacme ci sha256:" +
-		hex.EncodeToString(sum[:]) + "\n"))
-	if err != nil || keys.Len() != 1 {
-		t.Fatal(err, keys)
-	}
-	f := start(t, setup{cfg: Config{Auth: AuthKeys, Keys: keys}})
+func TestKeysAndTenants(t *testing.T) { both(t, testKeysAndTenants) }
+
+func testKeysAndTenants(t *testing.T, start starter) {
+	p := newPeople(t, "")
+	p.add("acme", "bslt_secret")
+	f := start(t, setup{cfg: p.config()})
 	try := func(status int, headers ...string) {
 		t.Helper()
 		for _, path := range []string{chatPath, conversePath} {
@@ -33,8 +31,8 @@ func TestKeysAndTenants(t *testing.T) {
 				t.Errorf("%s %q: %d, want %d", path, headers, a.status, want)
 			}
 		}
-		if a := f.do("GET", "/metrics", "", headers...); a.status != status {
-			t.Errorf("/metrics %q: %d", headers, a.status)
+		if a := f.do("GET", "/v1/models", "", headers...); a.status != status {
+			t.Errorf("/v1/models %q: %d", headers, a.status)
 		}
 	}
 	try(401)
@@ -45,27 +43,29 @@ func TestKeysAndTenants(t *testing.T) {
 	try(401, "Authorization", "Bearer bslt_secrett")
 	try(401, "Authorization", "Bearer")
 	try(401, "Authorization", "Basic bslt_secret")
-	try(401, "Authorization", "AWS4-HMAC-SHA256 Credential=x")
+	if a := f.post(chatPath, chatHi, "Authorization",
+		"AWS4-HMAC-SHA256 Credential=x"); a.status != 401 {
+		t.Errorf("half a signature: %d", a.status)
+	}
+	sum := sha256.Sum256([]byte("bslt_secret"))
 	try(401, "x-api-key", hex.EncodeToString(sum[:]))
+	try(401, "x-api-key", "bslt_secret", "Authorization", "Bearer other")
+	try(200, "x-api-key", "bslt_secret", "Authorization", "Bearer bslt_secret")
 	for _, path := range []string{"/health", "/ping"} {
 		if a := f.do("GET", path, ""); a.status != 200 {
 			t.Errorf("%s without a key: %d", path, a.status)
 		}
 	}
-	none, err := ReadKeys(strings.NewReader(""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.srv.SetKeys(none)
+	p.revokeAll()
 	try(401, "x-api-key", "bslt_secret")
 }
 
 func TestStrangersMayNotSendLargeBodies(t *testing.T) {
-	keys, err := ReadKeys(strings.NewReader("a b sha256:" + strings.Repeat("ab", 32)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := start(t, setup{cfg: Config{Auth: AuthKeys, Keys: keys}})
+	both(t, testStrangersMayNotSendLargeBodies)
+}
+
+func testStrangersMayNotSendLargeBodies(t *testing.T, start starter) {
+	f := start(t, setup{cfg: newPeople(t, "").config()})
 	huge := strings.Repeat("x", 1<<20)
 	a := f.post(conversePath, huge, "Authorization", "Bearer x")
 	if _, name := awsError(t, a); a.status != 403 || name != "AccessDeniedException" {
@@ -108,26 +108,9 @@ func TestLargeBodiesShareABound(t *testing.T) {
 	}
 }
 
-func TestBrokenKeyFilesAreRefused(t *testing.T) {
-	f := func(file, reason string) {
-		t.Helper()
-		_, err := ReadKeys(strings.NewReader(file))
-		if err == nil || !strings.Contains(err.Error(), reason) {
-			t.Errorf("%q: %v; want %q", file, err, reason)
-		}
-		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("the error shows the file: %v", err)
-		}
-	}
-	hash := "sha256:" + strings.Repeat("ab", 32)
-	f("a b hunter2", "line 1: the third field")
-	f("a b sha256:hunter2", "line 1: the third field")
-	f("\na b "+hash+"ff", "line 2: the third field")
-	f("a "+hash, "line 1: has 2 fields")
-	f("a b "+hash+"\nc d "+hash, "line 2: the key of c d is there already")
-}
+func TestOriginsAreKeptOut(t *testing.T) { both(t, testOriginsAreKeptOut) }
 
-func TestOriginsAreKeptOut(t *testing.T) {
+func testOriginsAreKeptOut(t *testing.T, start starter) {
 	f := start(t, setup{cfg: Config{Origins: []string{"http://good.example"}}})
 	try := func(origin string, status int, allowed string) {
 		t.Helper()

@@ -11,19 +11,24 @@ import (
 	"basalt/models/chat"
 	"basalt/models/tokenizer"
 	"basalt/runtime"
+	"basalt/server/identity"
 )
 
 // Config is all that a Server depends on.
 type Config struct {
 	Models []Model
 	Auth   AuthMode
-	Keys   *Keys // for AuthKeys
+	// Identity knows the keys and the policy, for AuthKeys.
+	Identity *identity.Store
 	// Origins are the web origins whose pages may call without authentication, such as
 	// "http://localhost:3000". None by default.
 	Origins []string
-	// TrustHost lets requests without authentication name any Host on a loopback address.
-	TrustHost bool
-	Limits    Limits
+	// Hosts are what requests without authentication may name as their Host beside loopback
+	// addresses, without a port.
+	Hosts []string
+	// TLS, when set, is spoken on all listeners.
+	TLS    *TLS
+	Limits Limits
 	// DrainTimeout is how long streams may go on after Shutdown, 30 s when 0.
 	DrainTimeout time.Duration
 	Logger       *zap.Logger // nil: no log
@@ -93,8 +98,8 @@ func (l Limits) withDefaults() Limits {
 }
 
 func (c *Config) check() error {
-	if c.Auth == AuthKeys && (c.Keys == nil || c.Keys.Len() == 0) {
-		return errors.New("authentication by keys needs at least one key")
+	if c.Auth == AuthKeys && c.Identity == nil {
+		return errors.New("BUG: authentication without a store of identities")
 	}
 	seen := map[string]bool{}
 	for i := range c.Models {

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -31,10 +32,18 @@ const smallRequest = 256 << 10
 // is served, a trickle is not.
 const minBodyRate = 128 << 10 // bytes per second
 
-// conn is a client's connection. One goroutine at a time reads and writes it: fasthttp's worker.
-// The watcher's goroutine only marks it.
+// conn is a client's connection. One goroutine at a time reads and writes it: the one that tells
+// its protocol, then fasthttp's worker. The watcher's goroutine only marks it. A connection that
+// speaks HTTP/2 belongs to net/http and passes everything through: its requests are counted and
+// timed one by one (h2.go).
 type conn struct {
-	net.Conn
+	net.Conn          // what carries the protocol: raw, or TLS over it
+	raw      net.Conn // as it was accepted
+	tls      *tls.ConnectionState
+	verified atomic.Pointer[verified]
+	first    []byte // read to tell the protocol and not passed on yet
+	h2       bool
+	streams  atomic.Int32 // HTTP/2 requests that are not answered yet
 	ln       *listener
 	id       uint64
 	maxBytes int64 // of one request
@@ -56,12 +65,25 @@ type conn struct {
 	closeOnce sync.Once
 }
 
+// receive reads what the telling of the protocol left, then the connection.
+func (c *conn) receive(p []byte) (int, error) {
+	if len(c.first) > 0 {
+		n := copy(p, c.first)
+		c.first = c.first[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.h2 {
+		return c.receive(p)
+	}
 	if c.answered {
 		c.busy.Store(false) // whoever reads on has sent the answer
 	}
-	n, err := c.Conn.Read(p)
+	n, err := c.receive(p)
 	if n > 0 {
 		c.busy.Store(true)
 	}
@@ -95,9 +117,11 @@ func (c *conn) discharge() {
 	}
 }
 
+// creditStep is how much is read before the deadline is set anew.
+const creditStep = 64 << 10
+
 func (c *conn) extend(n int) {
-	const step = 64 << 10
-	if c.credit += n; c.credit < step || c.deadline.IsZero() {
+	if c.credit += n; c.credit < creditStep || c.deadline.IsZero() {
 		return
 	}
 	c.deadline = c.deadline.Add(time.Duration(c.credit) * time.Second / minBodyRate)
@@ -114,10 +138,15 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
-	c.answered = true
-	c.discharge()
+	if !c.h2 {
+		c.answered = true
+		c.discharge()
+	}
 	return c.Conn.Write(p)
 }
+
+// isBusy reports a request that is not answered yet.
+func (c *conn) isBusy() bool { return c.busy.Load() || c.streams.Load() > 0 }
 
 // target is the raw target of the request that is being read, as far as it is known: for errors of
 // requests that could not be parsed.
@@ -174,7 +203,7 @@ func (c *conn) drain() {
 
 // fd calls f with the connection's file descriptor, which is open meanwhile.
 func (c *conn) fd(f func(fd uintptr)) error {
-	s, ok := c.Conn.(syscall.Conn)
+	s, ok := c.raw.(syscall.Conn)
 	if !ok {
 		return errors.New("the connection has no file descriptor")
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -13,24 +12,6 @@ import (
 
 	"basalt/server/api"
 )
-
-// request is an HTTP request, whatever the protocol's version. Its strings are copies; body belongs
-// to the protocol until the reply is written.
-type request struct {
-	id            string
-	method, path  string // path is raw
-	host, origin  string
-	authorization string
-	apiKey        string
-	body          []byte
-	http11        bool
-	conn          *conn
-	ctx           context.Context
-	cancel        context.CancelCauseFunc
-	arrived       time.Time
-	who           Principal
-	record        record
-}
 
 // reply is an HTTP response. Either body or stream is set.
 type reply struct {
@@ -82,26 +63,24 @@ func (s *Server) handleFast(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *Server) newRequest(ctx *fasthttp.RequestCtx) *request {
-	h := &ctx.Request.Header
-	r := &request{
-		id:            s.newID(),
-		method:        string(h.Method()),
-		host:          headerOf(h.RawHeaders(), "host"),
-		origin:        string(h.Peek("Origin")),
-		authorization: string(h.Peek("Authorization")),
-		apiKey:        string(h.Peek("X-Api-Key")),
-		body:          ctx.Request.Body(),
-		http11:        h.IsHTTP11(),
-		arrived:       time.Now(),
-	}
-	r.conn = connOf(ctx.Conn())
+	r := fastHead(&ctx.Request.Header)
+	r.id, r.body, r.arrived = s.newID(), ctx.Request.Body(), time.Now()
 	r.ctx, r.cancel = context.WithCancelCause(s.ctx)
-	if r.conn != nil {
+	if r.conn = connOf(ctx.Conn()); r.conn != nil {
 		r.conn.attach(&r.cancel)
+		r.remote, r.peer = r.conn.RemoteAddr(), r.conn.peer(s.cfg.TLS, r.arrived)
 	}
-	err := guard(string(h.Protocol()), h.RawHeaders())
+	return r
+}
+
+// fastHead reads a request's line and header. What is wrong with them is the record's refusal.
+func fastHead(h *fasthttp.RequestHeader) *request {
+	r := &request{method: string(h.Method()), http11: h.IsHTTP11()}
+	list, err := guard(string(h.Protocol()), h.RawHeaders())
+	r.setHeader(list)
+	r.host = r.value("host")
 	if err == nil {
-		r.path, err = splitTarget(string(h.RequestURI()), r.host)
+		r.path, r.query, err = splitTarget(string(h.RequestURI()), r.host)
 	}
 	r.record.refusal = err
 	return r
@@ -142,14 +121,6 @@ func (s *Server) writeFast(ctx *fasthttp.RequestCtx, r *request, p *reply) {
 	ctx.Response.SetBodyRaw(p.body)
 }
 
-// end releases what a request holds, after its last byte was produced.
-func (r *request) end() {
-	if r.conn != nil {
-		r.conn.attach(nil)
-	}
-	r.cancel(nil)
-}
-
 // fastBody writes a stream in the goroutine of the connection: fasthttp calls WriteTo once the
 // header is ready, then Close. Each Write becomes a chunk and is flushed.
 type fastBody struct {
@@ -170,7 +141,10 @@ func (b *fastBody) Read([]byte) (int, error) {
 // WriteTo implements io.WriterTo.
 func (b *fastBody) WriteTo(w io.Writer) (int64, error) {
 	b.begun = true
-	out := &stallWriter{w: w, conn: b.r.conn, stall: b.s.limits.StallTime}
+	out := &stallWriter{w: w, stall: b.s.limits.StallTime}
+	if b.r.conn != nil {
+		out.setDeadline = b.r.conn.SetWriteDeadline
+	}
 	err := b.write(out)
 	return out.num, err
 }
@@ -190,17 +164,17 @@ func (b *fastBody) Close() error {
 // stallWriter gives every write its own deadline: a stream may last for hours, a client that takes
 // nothing may not.
 type stallWriter struct {
-	w     io.Writer
-	conn  *conn
-	stall time.Duration
-	armed time.Time
-	num   int64
+	w           io.Writer
+	setDeadline func(time.Time) error
+	stall       time.Duration
+	armed       time.Time
+	num         int64
 }
 
 func (w *stallWriter) Write(p []byte) (int, error) {
-	if now := time.Now(); w.conn != nil && now.Sub(w.armed) > w.stall/4 {
+	if now := time.Now(); w.setDeadline != nil && now.Sub(w.armed) > w.stall/4 {
 		w.armed = now
-		if err := w.conn.SetWriteDeadline(now.Add(w.stall)); err != nil {
+		if err := w.setDeadline(now.Add(w.stall)); err != nil {
 			return 0, err
 		}
 	}
@@ -212,34 +186,35 @@ func (w *stallWriter) Write(p []byte) (int, error) {
 // strangersBody is how much an unknown client may send before it is refused.
 const strangersBody = 64 << 10
 
-// limitBody is called between header and body: only who has a key may send a large one.
+// limitBody is called between header and body: only who can prove a right may send a large one.
+// Clients that do so by a certificate cannot be told here.
 func (s *Server) limitBody(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if s.cfg.Auth == AuthNone || s.known(h) {
+	if s.stranger(h) == nil {
 		return fasthttp.RequestConfig{}
 	}
 	return fasthttp.RequestConfig{MaxRequestBodySize: strangersBody}
 }
 
-func (s *Server) known(h *fasthttp.RequestHeader) bool {
-	_, err := s.authenticate(credentials(h))
-	return err == nil
-}
-
-// credentials are the parts of a request that authenticate reads.
-func credentials(h *fasthttp.RequestHeader) *request {
-	return &request{
-		authorization: string(h.Peek("Authorization")),
-		apiKey:        string(h.Peek("X-Api-Key")),
+func (s *Server) stranger(h *fasthttp.RequestHeader) *api.Error {
+	if s.cfg.Auth == AuthNone {
+		return nil
 	}
+	r := fastHead(h)
+	if s.cfg.TLS.asksClients() && r.value("authorization") == "" && r.value("x-api-key") == "" {
+		return nil
+	}
+	if r.record.refusal != nil {
+		return r.record.refusal
+	}
+	return s.known(r)
 }
 
 // deniedBody is the error of a body that was too large only because its sender is not known.
 func (s *Server) deniedBody(h *fasthttp.RequestHeader, told *api.Error) *api.Error {
-	if told.Code != api.TooLarge || s.cfg.Auth == AuthNone {
+	if told.Code != api.TooLarge {
 		return nil
 	}
-	_, err := s.authenticate(credentials(h))
-	return err
+	return s.stranger(h)
 }
 
 // handleFastError answers requests that could not be read.
@@ -274,11 +249,9 @@ func (s *Server) handleFastError(ctx *fasthttp.RequestCtx, err error) {
 // hold parts of the request and are not passed on.
 func readError(err error, l Limits) *api.Error {
 	var small *fasthttp.ErrSmallBuffer
-	var timeout net.Error
 	switch {
 	case errors.As(err, &small):
-		return api.Errorf(api.HeaderTooLarge, "the request header is larger than %d bytes",
-			l.MaxHeader)
+		return headerTooLarge(l)
 	case errors.Is(err, fasthttp.ErrBodyTooLarge), errors.Is(err, errRequestTooLong):
 		return api.Errorf(api.TooLarge, "the request body is larger than %d bytes", l.MaxBody)
 	case errors.Is(err, errBuffersFull):
@@ -286,10 +259,14 @@ func readError(err error, l Limits) *api.Error {
 			Code: api.Unavailable, Retry: time.Second,
 			Message: "too many large requests are being read; try again later",
 		}
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 		return api.Errorf(api.RequestTimeout, "the request did not arrive in time")
 	}
 	return api.Errorf(api.Invalid, "the request is not valid HTTP/1.1")
+}
+
+func headerTooLarge(l Limits) *api.Error {
+	return api.Errorf(api.HeaderTooLarge, "the request header is larger than %d bytes", l.MaxHeader)
 }
 
 // fastLogger takes fasthttp's own messages. They may quote requests, so that only their occurrence

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +28,7 @@ import (
 // prompt and the seed alone, and are random text.
 type fixture struct {
 	t    testing.TB
+	url  string // scheme and address
 	srv  *Server
 	loop *batcher.Loop
 	addr string
@@ -45,6 +48,29 @@ type setup struct {
 	context  int // 2048 when 0
 	seqs     int // sequences at a time, 64 when 0
 	blocks   int
+	h2       bool // the client speaks HTTP/2
+	roots    *x509.CertPool
+	cert     *tls.Certificate // the client's
+}
+
+// starter is start, with a client that speaks one protocol.
+type starter func(testing.TB, setup) *fixture
+
+// both runs a test over HTTP/1.1 and over HTTP/2.
+func both(t *testing.T, test func(t *testing.T, start starter)) {
+	t.Helper()
+	for _, h2 := range []bool{false, true} {
+		name := "HTTP1"
+		if h2 {
+			name = "HTTP2"
+		}
+		t.Run(name, func(t *testing.T) {
+			test(t, func(t testing.TB, s setup) *fixture {
+				s.h2 = h2
+				return start(t, s)
+			})
+		})
+	}
 }
 
 func readFile(t testing.TB, parts ...string) []byte {
@@ -130,13 +156,17 @@ func start(t testing.TB, s setup) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, srv: srv, loop: loop, addr: ln.Addr().String(), done: make(chan error, 1)}
-	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}
-	f.http = &http.Client{Transport: transport}
+	transport := newTransport(&s)
+	f.url, f.http = "http://"+f.addr, &http.Client{Transport: transport}
+	if s.cfg.TLS != nil {
+		f.url = "https://" + f.addr
+	}
 	go func() { f.done <- srv.Serve(ln) }()
 	if a := f.do("GET", "/ping", ""); a.status != 200 {
 		t.Fatal("the server does not answer")
 	}
 	t.Cleanup(func() {
+		transport.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
@@ -153,6 +183,21 @@ func start(t testing.TB, s setup) *fixture {
 	return f
 }
 
+// newTransport speaks one protocol.
+func newTransport(s *setup) *http.Transport {
+	t := &http.Transport{
+		MaxIdleConnsPerHost: 128, DisableCompression: true,
+		Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{RootCAs: s.roots},
+	}
+	if s.cert != nil {
+		t.TLSClientConfig.Certificates = []tls.Certificate{*s.cert}
+	}
+	t.Protocols.SetHTTP1(!s.h2)
+	t.Protocols.SetHTTP2(s.h2 && s.cfg.TLS != nil)
+	t.Protocols.SetUnencryptedHTTP2(s.h2 && s.cfg.TLS == nil)
+	return t
+}
+
 // answer is a whole HTTP response.
 type answer struct {
 	status int
@@ -162,7 +207,7 @@ type answer struct {
 
 func (f *fixture) do(method, path, body string, headers ...string) answer {
 	f.t.Helper()
-	req, err := http.NewRequest(method, "http://"+f.addr, strings.NewReader(body))
+	req, err := http.NewRequest(method, f.url, strings.NewReader(body))
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"basalt/batcher"
 	"basalt/runtime"
 	"basalt/server/api"
+	"basalt/server/identity"
 )
 
 // generation is one request on its way through a model. It is owned by the request's goroutine.
@@ -27,6 +28,7 @@ type generation struct {
 	usage api.Usage
 	// rendered is the prompt's text of a chat: what the output follows.
 	rendered string
+	lease    *identity.Lease
 	first    time.Duration // from arrival to the first token, 0 before it
 	last     time.Time     // of the newest token
 	ended    bool
@@ -69,15 +71,29 @@ func (s *Server) begin(r *request, op *operation) (*generation, *api.Error) {
 			zap.Int("unknown", req.NumUnknown))
 	}
 	g := &generation{s: s, r: r, op: op, req: req, codec: codec, model: m}
+	if err := g.permit(); err != nil {
+		return nil, err
+	}
 	if err := s.admit(); err != nil {
+		g.lease.End(0)
 		return nil, err
 	}
 	if err := g.submit(); err != nil {
 		g.abort()
+		g.lease.End(0)
 		s.inFlight.Add(-1)
 		return nil, err
 	}
 	return g, nil
+}
+
+// permit checks that the policy lets the request's principal use the model now.
+func (g *generation) permit() (err *api.Error) {
+	if err := g.r.permitModel(g.model); err != nil {
+		return err
+	}
+	g.lease, err = g.s.meter.Begin(g.r.who)
+	return err
 }
 
 // admit counts a generation in, unless there are too many or the server is going down. Counting
@@ -112,11 +128,13 @@ func (g *generation) submit() *api.Error {
 	if err != nil {
 		return err
 	}
+	limits, err := g.reserve(prompts)
+	if err != nil {
+		return err
+	}
 	stop := newStopper(g.req.Stop)
-	for _, prompt := range prompts {
-		if params.MaxTokens, err = g.model.maxTokens(g.req, len(prompt)); err != nil {
-			return err
-		}
+	for i, prompt := range prompts {
+		params.MaxTokens = limits[i]
 		g.usage.Input += len(prompt)
 		for n := range g.req.NumChoices {
 			params.Choice = uint32(n)
@@ -129,9 +147,26 @@ func (g *generation) submit() *api.Error {
 	return nil
 }
 
+// reserve gives the greatest number of tokens that each prompt may be answered with, and takes all
+// that the request may use out of its principal's quota.
+func (g *generation) reserve(prompts [][]int32) ([]int, *api.Error) {
+	limits := make([]int, len(prompts))
+	total := 0
+	for i, prompt := range prompts {
+		n, err := g.model.maxTokens(g.req, len(prompt), g.r.who.Grant.MaxContext)
+		if err != nil {
+			return nil, err
+		}
+		limits[i] = n
+		total += len(prompt) + n*g.req.NumChoices
+	}
+	return limits, g.lease.Reserve(total)
+}
+
 func (g *generation) submitOne(prompt []int32, p runtime.SamplingParams, stop *stopper) *api.Error {
 	stream, err := g.model.Loop.Submit(&batcher.Request{
 		ID: g.req.ID, Tenant: g.req.Tenant, Prompt: prompt, Params: p,
+		Priority: g.r.who.Grant.Priority,
 	})
 	if err != nil {
 		return submitError(err)
@@ -338,6 +373,7 @@ func (g *generation) end(err error, status int) {
 	}
 	g.ended = true
 	g.abort()
+	g.lease.End(g.usage.Input + g.usage.Output)
 	g.r.record.ended, g.r.record.generation = err, g
 	g.s.finishRecord(g.r, status)
 	g.s.inFlight.Add(-1)

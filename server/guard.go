@@ -5,57 +5,73 @@ import (
 	"strings"
 
 	"basalt/server/api"
+	"basalt/server/identity"
 )
 
-// guard checks the raw header block of a request for what the parser lets pass and two servers may
-// read differently (RFC 9110 and 9112). A request that fails it is answered and its connection
-// closed, so that bytes after it are never taken for another request.
-func guard(protocol string, raw []byte) *api.Error {
+// guard reads the raw header block of a request and checks it for what the parser lets pass and two
+// servers may read differently (RFC 9110 and 9112). A request that fails it is answered and its
+// connection closed, so that bytes after it are never taken for another request.
+func guard(protocol string, raw []byte) ([]identity.Header, *api.Error) {
 	if protocol != "HTTP/1.1" && protocol != "HTTP/1.0" {
-		return api.Errorf(api.Invalid, "the protocol must be HTTP/1.0 or HTTP/1.1")
+		return nil, api.Errorf(api.Invalid, "the protocol must be HTTP/1.0 or HTTP/1.1")
 	}
 	var seen singles
+	list := make([]identity.Header, 0, 24)
 	for len(raw) > 0 {
 		line, rest, found := bytes.Cut(raw, []byte("\n"))
 		raw = rest
 		if !found || len(line) == 0 || line[len(line)-1] != '\r' {
-			return api.Errorf(api.Invalid, "a header line does not end with CR LF")
+			return nil, api.Errorf(api.Invalid, "a header line does not end with CR LF")
 		}
 		line = line[:len(line)-1]
 		if len(line) == 0 {
 			break
 		}
-		if err := seen.line(line); err != nil {
-			return err
+		h, err := readLine(line)
+		if err == nil {
+			err = seen.header(h.Name, h.Value)
 		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, h)
 	}
-	return nil
+	return list, nil
 }
 
-// singles remembers the headers that may come once.
-type singles [7]bool
-
-// Their names, in lower case.
-func singleNames() [7]string {
-	return [7]string{
-		"host", "authorization", "content-length", "transfer-encoding", "x-amz-date",
-		"x-api-key", "content-type",
-	}
-}
-
-func (s *singles) line(line []byte) *api.Error {
+func readLine(line []byte) (identity.Header, *api.Error) {
 	if line[0] == ' ' || line[0] == '\t' {
-		return api.Errorf(api.Invalid, "a header is folded over two lines")
+		return identity.Header{}, api.Errorf(api.Invalid, "a header is folded over two lines")
 	}
 	name, value, found := bytes.Cut(line, []byte(":"))
 	if !found || !isToken(name) {
-		return api.Errorf(api.Invalid, "a header's name is not a token")
+		return identity.Header{}, api.Errorf(api.Invalid, "a header's name is not a token")
 	}
-	if i := bytes.IndexFunc(value, isControl); i >= 0 {
+	h := identity.Header{
+		Name:  strings.ToLower(string(name)),
+		Value: string(bytes.Trim(value, " \t")),
+	}
+	return h, nil
+}
+
+// singles remembers the headers that may come once: those that say who sends a request, to whom,
+// when, and where it ends. Other headers of AWS's are single too, as they are signed as one.
+type singles [10]bool
+
+func singleNames() [10]string {
+	return [10]string{
+		"host", "authorization", "content-length", "transfer-encoding", "x-amz-date", "date",
+		"x-api-key", "content-type", "x-amz-content-sha256", "x-amz-security-token",
+	}
+}
+
+// header checks a header whose name is in lower case.
+func (s *singles) header(name, value string) *api.Error {
+	if i := strings.IndexFunc(value, isControl); i >= 0 {
 		return api.Errorf(api.Invalid, "the header %s has a control character", name)
 	}
 	for i, single := range singleNames() {
-		if !strings.EqualFold(string(name), single) {
+		if name != single {
 			continue
 		}
 		if s[i] {
@@ -63,16 +79,16 @@ func (s *singles) line(line []byte) *api.Error {
 		}
 		s[i] = true
 	}
-	return checkValue(string(name), string(bytes.Trim(value, " \t")))
+	return checkValue(name, value)
 }
 
 func checkValue(name, value string) *api.Error {
 	switch {
-	case strings.EqualFold(name, "transfer-encoding") && !strings.EqualFold(value, "chunked"):
+	case name == "transfer-encoding" && !strings.EqualFold(value, "chunked"):
 		return api.Errorf(api.Invalid, "the only Transfer-Encoding is chunked")
-	case strings.EqualFold(name, "expect") && !strings.EqualFold(value, "100-continue"):
+	case name == "expect" && !strings.EqualFold(value, "100-continue"):
 		return api.Errorf(api.Invalid, "the only Expect is 100-continue")
-	case strings.EqualFold(name, "host") && !validHost(value):
+	case name == "host" && !validHost(value):
 		return api.Errorf(api.Invalid, "the Host header is malformed")
 	}
 	return nil
@@ -101,16 +117,4 @@ func validHost(host string) bool {
 		}
 	}
 	return true
-}
-
-// headerOf finds a header's value in a raw block. The parser's own view of Host is not used: it
-// takes the host of an absolute target instead.
-func headerOf(raw []byte, name string) string {
-	for line := range bytes.Lines(raw) {
-		n, v, ok := bytes.Cut(line, []byte(":"))
-		if ok && strings.EqualFold(string(n), name) {
-			return string(bytes.TrimSpace(v))
-		}
-	}
-	return ""
 }

@@ -12,14 +12,22 @@ type health struct {
 }
 
 type modelHealth struct {
-	ID    string `json:"id"`
-	Ready bool   `json:"ready"`
-	// Reason is told to authenticated callers only; here it names no path and no address.
+	ID     string `json:"id"`
+	Ready  bool   `json:"ready"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// serveHealth says 200 when every model can produce a token now, else 503.
+// serveHealth says 200 when every model can produce a token now, else 503. Which model cannot is
+// told to those who may know; everybody else gets the one word.
 func (s *Server) serveHealth(r *request) reply {
+	h := s.health()
+	if s.permit(r, &route{action: "Health"}) != nil {
+		h.Models = nil
+	}
+	return jsonReply(statusOf(h.Status), h)
+}
+
+func (s *Server) health() health {
 	h := health{Status: "ok"}
 	for _, m := range s.served {
 		mh := modelHealth{ID: m.ID, Ready: true}
@@ -35,7 +43,7 @@ func (s *Server) serveHealth(r *request) reply {
 	if s.draining.Load() {
 		h.Status = "draining"
 	}
-	return jsonReply(statusOf(h.Status), h)
+	return h
 }
 
 func statusOf(status string) int {
@@ -47,9 +55,7 @@ func statusOf(status string) int {
 
 // servePing is SageMaker's and load balancers' bare form of /health.
 func (s *Server) servePing(r *request) reply {
-	p := s.serveHealth(r)
-	p.body = nil
-	return p
+	return reply{status: statusOf(s.health().Status)}
 }
 
 func jsonReply(status int, v any) reply {

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// listener wraps accepted connections, bounds their number, and has them watched for clients that
-// leave.
+// listener wraps accepted connections, bounds their number, and has those of HTTP/1.1 watched for
+// clients that leave. Each goes to the queue of its protocol (accept.go).
 type listener struct {
 	net.Listener
+	h1, h2   *queue
 	maxConns int
 	maxBytes int64 // of one request
 	watch    *watcher
@@ -29,7 +30,8 @@ func newListener(ln net.Listener, l Limits) (*listener, error) {
 		return nil, err
 	}
 	out := &listener{
-		Listener: ln, maxConns: l.MaxConns, conns: make(map[uint64]*conn), watch: w,
+		Listener: ln, h1: newQueue(ln.Addr()), h2: newQueue(ln.Addr()),
+		maxConns: l.MaxConns, conns: make(map[uint64]*conn), watch: w,
 		maxBytes:    int64(l.MaxBody) + int64(l.MaxHeader) + requestSlack,
 		maxBuffered: int64(l.MaxBuffered),
 	}
@@ -37,33 +39,16 @@ func newListener(ln net.Listener, l Limits) (*listener, error) {
 	return out, nil
 }
 
-// Accept implements net.Listener. Connections above the limit are answered and closed here.
-func (l *listener) Accept() (net.Conn, error) {
-	for {
-		nc, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if c := l.admit(nc); c != nil {
-			return c, nil
-		}
-		refuseConn(nc)
-	}
-}
-
 // admit registers a connection; nil when there are too many.
 func (l *listener) admit(nc net.Conn) *conn {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(l.conns) >= l.maxConns {
-		l.mu.Unlock()
 		return nil
 	}
 	l.lastID++
-	c := &conn{Conn: nc, ln: l, id: l.lastID, maxBytes: l.maxBytes}
+	c := &conn{Conn: nc, raw: nc, ln: l, id: l.lastID, maxBytes: l.maxBytes}
 	l.conns[c.id] = c
-	l.mu.Unlock()
-	// A connection that cannot be watched is served all the same: its writes will fail.
-	_ = l.watch.add(c)
 	return c
 }
 
@@ -103,7 +88,7 @@ func (l *listener) numBusy() int {
 	defer l.mu.Unlock()
 	n := 0
 	for _, c := range l.conns {
-		if c.busy.Load() {
+		if c.isBusy() {
 			n++
 		}
 	}
@@ -120,9 +105,9 @@ func (l *listener) closeAll() {
 	l.mu.Unlock()
 	for _, c := range conns {
 		// Not c.Close: the worker may be inside it.
-		_ = c.Conn.Close()
+		_ = c.raw.Close()
 	}
 }
 
-// stop ends the watcher; the listener itself is closed by the HTTP server.
+// stop ends the watcher; the listener itself is closed by Serve.
 func (l *listener) stop() { l.watch.close() }

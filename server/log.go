@@ -51,8 +51,11 @@ func (s *Server) finishRecord(r *request, status int) {
 	}
 	add("operation", rec.operation)
 	add("model", rec.model)
-	add("tenant", r.who.Tenant)
-	add("key", r.who.Name)
+	if r.who != nil {
+		add("tenant", r.who.Tenant)
+		add("principal", r.who.Name)
+		add("key", r.who.Key)
+	}
 	if g := rec.generation; g != nil {
 		fields = append(fields, zap.Int("input", g.usage.Input), zap.Int("output", g.usage.Output),
 			zap.Duration("first", g.first), zap.Uint64("seed", rec.seed),
@@ -94,7 +97,8 @@ func finishName(r api.FinishReason) string {
 func codeName(c api.Code) string {
 	names := [...]string{
 		"invalid", "too large", "header too large", "context exceeded",
-		"unauthenticated", "forbidden", "not found", "method not allowed", "request timeout",
+		"unauthenticated", "unknown key", "bad signature", "forbidden", "not found",
+		"method not allowed", "request timeout",
 		"throttled",
 		"unavailable", "device failed", "model failed", "internal",
 	}

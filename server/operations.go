@@ -10,6 +10,7 @@ import (
 
 // operation is a call that generates: how its body is read and its answer sent.
 type operation struct {
+	action     string // the policy's name of it: the API's own
 	dialect    *dialect
 	modelField string // where the dialect names the model
 	decode     func(r *request) (*api.Request, api.Codec, *api.Error)
@@ -25,8 +26,8 @@ func sseHeaders() [][2]string {
 
 func chatCompletions() operation {
 	return operation{
-		dialect: openaiDialect(), modelField: "model", headers: sseHeaders(),
-		streamType: "text/event-stream; charset=utf-8",
+		action: "ChatCompletions", dialect: openaiDialect(), modelField: "model",
+		headers: sseHeaders(), streamType: "text/event-stream; charset=utf-8",
 		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
 			return decoded(openai.DecodeChat(r.body, openaiCall(r)))
 		},
@@ -35,8 +36,8 @@ func chatCompletions() operation {
 
 func completions() operation {
 	return operation{
-		dialect: openaiDialect(), modelField: "model", headers: sseHeaders(),
-		streamType: "text/event-stream; charset=utf-8",
+		action: "Completions", dialect: openaiDialect(), modelField: "model",
+		headers: sseHeaders(), streamType: "text/event-stream; charset=utf-8",
 		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
 			return decoded(openai.DecodeCompletion(r.body, openaiCall(r)))
 		},
@@ -68,8 +69,13 @@ func modelOperations() map[string]func(id string) operation {
 }
 
 func converse(id string, stream bool) operation {
+	action := "Converse"
+	if stream {
+		action = "ConverseStream"
+	}
 	return operation{
-		dialect: bedrockDialect(), modelField: "modelId", streamType: bedrock.StreamContentType,
+		action: action, dialect: bedrockDialect(), modelField: "modelId",
+		streamType: bedrock.StreamContentType,
 		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
 			return decoded(bedrock.DecodeConverse(r.body, bedrock.Call{Model: id, Stream: stream}))
 		},
@@ -77,10 +83,15 @@ func converse(id string, stream bool) operation {
 }
 
 func invoke(id string, stream bool) operation {
+	action := "InvokeModel"
+	if stream {
+		action = "InvokeModelWithResponseStream"
+	}
 	return operation{
-		dialect: bedrockDialect(), modelField: "modelId", streamType: bedrock.StreamContentType,
-		headers: [][2]string{{"X-Amzn-Bedrock-Content-Type", "application/json"}},
-		whole:   setInvokeHeaders,
+		action: action, dialect: bedrockDialect(), modelField: "modelId",
+		streamType: bedrock.StreamContentType,
+		headers:    [][2]string{{"X-Amzn-Bedrock-Content-Type", "application/json"}},
+		whole:      setInvokeHeaders,
 		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
 			call := bedrock.Call{Model: id, Stream: stream}
 			return bedrock.DecodeInvoke(r.body, call, families(r))

@@ -130,7 +130,9 @@ func frames(t *testing.T, body string) map[string]string {
 }
 
 // TestUsageAgreesEverywhere asks for the same tokens in all the ways in which they are counted.
-func TestUsageAgreesEverywhere(t *testing.T) {
+func TestUsageAgreesEverywhere(t *testing.T) { both(t, testUsageAgreesEverywhere) }
+
+func testUsageAgreesEverywhere(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true})
 	const numTokens = 9
 	got := map[string]string{}
@@ -206,7 +208,9 @@ func TestLlamaBodiesContinueRawPrompts(t *testing.T) {
 	}
 }
 
-func TestModelsAnswerToTheirAliases(t *testing.T) {
+func TestModelsAnswerToTheirAliases(t *testing.T) { both(t, testModelsAnswerToTheirAliases) }
+
+func testModelsAnswerToTheirAliases(t *testing.T, start starter) {
 	f := start(t, setup{})
 	for _, path := range []string{
 		"/model/meta.tiny-v1%3A0/converse",
@@ -222,7 +226,9 @@ func TestModelsAnswerToTheirAliases(t *testing.T) {
 	}
 }
 
-func TestMetricsCountWhatWasServed(t *testing.T) {
+func TestMetricsCountWhatWasServed(t *testing.T) { both(t, testMetricsCountWhatWasServed) }
+
+func testMetricsCountWhatWasServed(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true})
 	f.post(chatPath, chatHi)
 	f.post(conversePath, converseHi)

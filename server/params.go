@@ -78,21 +78,25 @@ func (m *model) applyBias(p *runtime.SamplingParams, s *api.Sampling) *api.Error
 	return nil
 }
 
-// maxTokens is how many tokens a prompt of so many may be answered with.
-func (m *model) maxTokens(req *api.Request, numPrompt int) (int, *api.Error) {
-	room := m.MaxContext - numPrompt
+// maxTokens is how many tokens a prompt of so many may be answered with. granted is the greatest
+// context that the caller may use, 0: the model's.
+func (m *model) maxTokens(req *api.Request, numPrompt, granted int) (int, *api.Error) {
+	limit, whose := m.MaxContext, "this model's"
+	if granted > 0 && granted < limit {
+		limit, whose = granted, "your"
+	}
+	room := limit - numPrompt
 	if room < 1 {
 		return 0, api.Errorf(api.ContextExceeded,
 			"Input is too long for requested model. The prompt "+
-				"has %d tokens; this model's context length is %d tokens, the answer included.",
-			numPrompt,
-			m.MaxContext)
+				"has %d tokens; %s context length is %d tokens, the answer included.",
+			numPrompt, whose, limit)
 	}
 	want := req.Sampling.MaxTokens
-	if want.Set && want.Value > m.MaxContext {
+	if want.Set && want.Value > limit {
 		field := req.Sampling.MaxTokensField
-		return 0, api.FieldError(field, "%s is %d; this model's context length is %d tokens", field,
-			want.Value, m.MaxContext)
+		return 0, api.FieldError(field, "%s is %d; %s context length is %d tokens", field,
+			want.Value, whose, limit)
 	}
 	return min(want.Or(room), room), nil
 }

@@ -204,8 +204,8 @@ func framingProbes(p *probes) {
 // servers disagree about where a request ends or what it says.
 func TestRawRequests(t *testing.T) {
 	f := start(t, setup{cfg: Config{Limits: Limits{
-		ReadTime: 300 * time.Millisecond,
-		IdleTime: 300 * time.Millisecond,
+		ReadTime: time.Second,
+		IdleTime: time.Second,
 	}}})
 	var p probes
 	requestLineProbes(&p)

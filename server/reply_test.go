@@ -46,7 +46,9 @@ const (
 		`"inferenceConfig":{"maxTokens":3}}`
 )
 
-func TestErrorsComeInTheDialectsShape(t *testing.T) {
+func TestErrorsComeInTheDialectsShape(t *testing.T) { both(t, testErrorsComeInTheDialectsShape) }
+
+func testErrorsComeInTheDialectsShape(t *testing.T, start starter) {
 	f := start(t, setup{context: 100})
 	aws := func(path, body string, status int, name, reason string) {
 		t.Helper()
@@ -98,6 +100,10 @@ func TestErrorsComeInTheDialectsShape(t *testing.T) {
 }
 
 func TestAModelWithoutTemplateCannotChat(t *testing.T) {
+	both(t, testAModelWithoutTemplateCannotChat)
+}
+
+func testAModelWithoutTemplateCannotChat(t *testing.T, start starter) {
 	f := start(t, setup{noChat: true})
 	message, name := awsError(t, f.post(conversePath, converseHi))
 	for _, want := range []string{`"tiny"`, "--chat-template"} {
@@ -114,7 +120,9 @@ func TestAModelWithoutTemplateCannotChat(t *testing.T) {
 	}
 }
 
-func TestATemplatesRefusalIsTold(t *testing.T) {
+func TestATemplatesRefusalIsTold(t *testing.T) { both(t, testATemplatesRefusalIsTold) }
+
+func testATemplatesRefusalIsTold(t *testing.T, start starter) {
 	f := start(t, setup{})
 	body := `{"messages":[{"role":"assistant","content":[` +
 		`{"toolUse":{"toolUseId":"a","name":"f","input":{}}},` +
@@ -127,6 +135,10 @@ func TestATemplatesRefusalIsTold(t *testing.T) {
 }
 
 func TestOversizedRequestsAreAnsweredInShape(t *testing.T) {
+	both(t, testOversizedRequestsAreAnsweredInShape)
+}
+
+func testOversizedRequestsAreAnsweredInShape(t *testing.T, start starter) {
 	f := start(t, setup{cfg: Config{Limits: Limits{MaxBody: 1 << 20}}})
 	huge := strings.Repeat("x", 4<<20)
 	if a := f.post(conversePath, huge); a.status != 413 {
@@ -156,7 +168,9 @@ func TestOversizedRequestsAreAnsweredInShape(t *testing.T) {
 	}
 }
 
-func TestTheLargestBodyIsRead(t *testing.T) {
+func TestTheLargestBodyIsRead(t *testing.T) { both(t, testTheLargestBodyIsRead) }
+
+func testTheLargestBodyIsRead(t *testing.T, start starter) {
 	f := start(t, setup{})
 	// Not a good request, but one that is read and understood to its end.
 	body := `{"messages":[{"role":"user","content":[{"text":"` + strings.Repeat("x",
@@ -210,7 +224,9 @@ func TestTricklesAreCutOff(t *testing.T) {
 		"POST "+chatPath+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n", " ")
 }
 
-func TestAFullQueueThrottles(t *testing.T) {
+func TestAFullQueueThrottles(t *testing.T) { both(t, testAFullQueueThrottles) }
+
+func testAFullQueueThrottles(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true, stepTime: 20 * time.Millisecond, seqs: 1, waiting: 1})
 	done := make(chan struct{}, 2)
 	for range 2 {
@@ -232,7 +248,9 @@ func TestAFullQueueThrottles(t *testing.T) {
 	<-done
 }
 
-func TestADeviceThatFailsIsToldAndSeen(t *testing.T) {
+func TestADeviceThatFailsIsToldAndSeen(t *testing.T) { both(t, testADeviceThatFailsIsToldAndSeen) }
+
+func testADeviceThatFailsIsToldAndSeen(t *testing.T, start starter) {
 	failing := func(step int) error {
 		if step >= 3 {
 			return fmt.Errorf("no such page at 0xdeadbeef")
@@ -258,6 +276,10 @@ func TestADeviceThatFailsIsToldAndSeen(t *testing.T) {
 }
 
 func TestStreamsEndWithAnErrorWhenTheDeviceFails(t *testing.T) {
+	both(t, testStreamsEndWithAnErrorWhenTheDeviceFails)
+}
+
+func testStreamsEndWithAnErrorWhenTheDeviceFails(t *testing.T, start starter) {
 	failing := func(step int) error {
 		if step == 5 {
 			return fmt.Errorf("gone")
@@ -287,7 +309,9 @@ func (c *panicCodec) AppendEvent(dst []byte, e *api.Event) []byte {
 	return c.Codec.AppendEvent(dst, e)
 }
 
-func TestPanicsEndOneRequestOnly(t *testing.T) {
+func TestPanicsEndOneRequestOnly(t *testing.T) { both(t, testPanicsEndOneRequestOnly) }
+
+func testPanicsEndOneRequestOnly(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true})
 	plant := func(path string, o operation, left int) {
 		inner := o.decode
@@ -298,9 +322,7 @@ func TestPanicsEndOneRequestOnly(t *testing.T) {
 			req, codec, err := inner(r)
 			return req, &panicCodec{codec, left}, err
 		}
-		f.srv.routes[path] = []route{{method: "POST", serve: func(s *Server, r *request) reply {
-			return s.generate(r, &o)
-		}}}
+		f.srv.routes[path] = []route{generates(o)}
 	}
 	plant("/panic/handler", chatCompletions(), -1)
 	plant("/panic/stream", chatCompletions(), 2)

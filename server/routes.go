@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,7 @@ func failOpenAI(err *api.Error, id string) reply {
 		body: openai.AppendError(nil, err),
 	}
 	p.set("x-request-id", id)
-	if err.Code == api.Unauthenticated {
+	if p.status == http.StatusUnauthorized {
 		p.set("WWW-Authenticate", "Bearer")
 	}
 	setRetry(&p, err)
@@ -62,35 +63,47 @@ func dialectOf(target string) *dialect {
 	return openaiDialect()
 }
 
-// route answers one method of one path. An open route needs no credential.
+// route answers one method of one path. An open route needs no credential; every other one has an
+// action, by which the policy grants it. Actions that use models belong to the group of inference;
+// without an action nobody is let through.
 type route struct {
-	method string
-	open   bool
-	serve  func(s *Server, r *request) reply
+	method    string
+	open      bool
+	action    string
+	inference bool
+	serve     func(s *Server, r *request) reply
+}
+
+// generates is the route of an operation.
+func generates(o operation) route {
+	return route{
+		method: "POST", action: o.action, inference: true,
+		serve: func(s *Server, r *request) reply { return s.generate(r, &o) },
+	}
+}
+
+// reads are the routes of something to look at.
+func reads(t route) []route {
+	t.method = "GET"
+	head := t
+	head.method = "HEAD"
+	return []route{t, head}
 }
 
 // routeTable is keyed by the exact raw path; paths with a model's id are in find.
 func routeTable() map[string][]route {
-	post := func(o operation) []route {
-		return []route{{method: "POST", serve: func(s *Server, r *request) reply {
-			return s.generate(r, &o)
-		}}}
-	}
-	get := func(open bool, f func(s *Server, r *request) reply) []route {
-		return []route{{method: "GET", open: open, serve: f}, {
-			method: "HEAD", open: open,
-			serve: f,
-		}}
-	}
 	t := map[string][]route{
-		"/health":  get(true, (*Server).serveHealth),
-		"/ping":    get(true, (*Server).servePing),
-		"/metrics": get(false, (*Server).serveMetrics),
+		"/health":  reads(route{open: true, serve: (*Server).serveHealth}),
+		"/ping":    reads(route{open: true, serve: (*Server).servePing}),
+		"/metrics": reads(route{action: "Metrics", serve: (*Server).serveMetrics}),
 	}
 	for _, base := range []string{"/v1", "/openai/v1"} {
-		t[base+"/chat/completions"] = post(chatCompletions())
-		t[base+"/completions"] = post(completions())
-		t[base+"/models"] = get(false, (*Server).serveModels)
+		t[base+"/chat/completions"] = []route{generates(chatCompletions())}
+		t[base+"/completions"] = []route{generates(completions())}
+		t[base+"/models"] = reads(route{
+			action: "ListModels", inference: true,
+			serve: (*Server).serveModels,
+		})
 	}
 	return t
 }
@@ -102,7 +115,10 @@ func (s *Server) find(path string) ([]route, *api.Error) {
 	}
 	for _, base := range []string{"/v1/models/", "/openai/v1/models/"} {
 		if id, ok := strings.CutPrefix(path, base); ok && id != "" {
-			return []route{{method: "GET", serve: modelRoute(id)}}, nil
+			return []route{{
+				method: "GET", action: "GetModel", inference: true,
+				serve: modelRoute(id),
+			}}, nil
 		}
 	}
 	if escaped, op, ok := splitModelPath(path); ok {
@@ -114,10 +130,7 @@ func (s *Server) find(path string) ([]route, *api.Error) {
 		if !valid || id == "" {
 			return nil, api.FieldError("modelId", "the model id in the path is malformed")
 		}
-		return []route{{method: "POST", serve: func(s *Server, r *request) reply {
-			run := o(id)
-			return s.generate(r, &run)
-		}}}, nil
+		return []route{generates(o(id))}, nil
 	}
 	return nil, nil
 }
@@ -163,12 +176,8 @@ func (s *Server) dispatch(r *request, d *dialect, routes []route) reply {
 			methods += ", " + routes[i].method
 			continue
 		}
-		if !routes[i].open {
-			who, err := s.authenticate(r)
-			if err != nil {
-				return s.refuse(r, d, err)
-			}
-			r.who = who
+		if err := s.permit(r, &routes[i]); err != nil {
+			return s.refuse(r, d, err)
 		}
 		p := routes[i].serve(s, r)
 		s.allowOrigin(r, &p)
@@ -192,7 +201,7 @@ func modelRoute(escaped string) func(*Server, *request) reply {
 	return func(s *Server, r *request) reply {
 		id, _ := decodeSegment(escaped)
 		m := s.models[id]
-		if m == nil {
+		if m == nil || !r.mayUse(m) {
 			return s.refuse(r, openaiDialect(), unknownModel(id, "model"))
 		}
 		p := reply{
@@ -218,6 +227,9 @@ func unknownModel(id, field string) *api.Error {
 func (s *Server) serveModels(r *request) reply {
 	var infos []api.ModelInfo
 	for _, m := range s.served {
+		if !r.mayUse(m) {
+			continue
+		}
 		for _, id := range append([]string{m.ID}, m.Aliases...) {
 			infos = append(infos, *m.info(id))
 		}

@@ -5,9 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"basalt/server/identity"
 )
 
 // Server answers HTTP requests. Its methods may be called from any goroutine.
@@ -24,11 +25,14 @@ type Server struct {
 	log     *zap.Logger
 	models  map[string]*model // by id and alias
 	served  []*model
-	keys    atomic.Pointer[Keys]
+	local   *identity.Principal // everybody without authentication
+	meter   *identity.Meter
 	metrics *metrics
 	routes  map[string][]route
 
 	fast     *fasthttp.Server
+	second   *http.Server    // HTTP/2
+	numH2    atomic.Int64    // HTTP/2 bodies being read
 	ctx      context.Context // of all requests
 	stop     context.CancelCauseFunc
 	draining atomic.Bool
@@ -38,7 +42,6 @@ type Server struct {
 
 	mu        sync.Mutex
 	listeners []*listener
-	loopback  atomic.Bool // every listener is bound to a loopback address
 }
 
 // New makes a server. It starts nothing.
@@ -54,7 +57,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Logger,
-		models: make(map[string]*model), routes: routeTable(),
+		models: make(map[string]*model), routes: routeTable(), local: localPrincipal(),
 	}
 	for i := range cfg.Models {
 		m := newModel(&cfg.Models[i])
@@ -63,34 +66,14 @@ func New(cfg Config) (*Server, error) {
 			s.models[id] = m
 		}
 	}
-	s.keys.Store(cfg.Keys)
 	if _, err := rand.Read(s.idPrefix[:]); err != nil {
 		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
 	}
+	s.meter = identity.NewMeter(nil)
 	s.metrics = newMetrics(s)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	s.fast = s.newFast()
+	s.fast, s.second = s.newFast(), s.newSecond()
 	return s, nil
-}
-
-// SetKeys replaces the keys; a key that is not among them is refused from the next request on.
-func (s *Server) SetKeys(k *Keys) { s.keys.Store(k) }
-
-// Serve answers connections of ln until Shutdown. It closes ln.
-func (s *Server) Serve(ln net.Listener) error {
-	l, err := newListener(ln, s.limits)
-	if err != nil {
-		return err
-	}
-	defer l.stop()
-	s.mu.Lock()
-	s.loopback.Store((len(s.listeners) == 0 || s.loopback.Load()) && isLoopback(ln.Addr()))
-	s.listeners = append(s.listeners, l)
-	s.mu.Unlock()
-	if s.draining.Load() {
-		return errors.Join(errors.New("the server is shutting down"), ln.Close())
-	}
-	return s.fast.Serve(l)
 }
 
 // Shutdown ends the server without losing what it has begun: from now on /health says 503 and new
@@ -159,6 +142,9 @@ func (s *Server) closeConns() {
 		}
 		return busy == 0
 	})
+	if err := s.second.Shutdown(ctx); err != nil {
+		s.log.Debug("connections did not close", zap.Error(err))
+	}
 	for _, l := range listeners {
 		l.closeAll()
 	}

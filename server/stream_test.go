@@ -82,7 +82,9 @@ func (f *fixture) whole(body string) streamed {
 	return streamed{c.Choices[0].Text, *c.Choices[0].FinishReason}
 }
 
-func TestManyStreamsEqualEachAlone(t *testing.T) {
+func TestManyStreamsEqualEachAlone(t *testing.T) { both(t, testManyStreamsEqualEachAlone) }
+
+func testManyStreamsEqualEachAlone(t *testing.T, start starter) {
 	f := start(t, setup{})
 	const numStreams = 64
 	body := func(i int, more string) string {
@@ -133,7 +135,9 @@ func TestChoicesDifferAndRepeat(t *testing.T) {
 
 // TestStopStringsCutExactly takes pieces of a known answer as stop strings. Whatever the tokens,
 // the answer ends right before the first of them, streamed or not.
-func TestStopStringsCutExactly(t *testing.T) {
+func TestStopStringsCutExactly(t *testing.T) { both(t, testStopStringsCutExactly) }
+
+func testStopStringsCutExactly(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true})
 	full := f.whole(completionBody("tell", 3, 60, ""))
 	runes := []rune(full.text)
@@ -175,7 +179,9 @@ func TestHeldTextComesAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestUsageEndsAtTheStopString(t *testing.T) {
+func TestUsageEndsAtTheStopString(t *testing.T) { both(t, testUsageEndsAtTheStopString) }
+
+func testUsageEndsAtTheStopString(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true})
 	type usage struct {
 		Choices []struct {
@@ -259,6 +265,10 @@ func TestClientsThatLeaveFreeTheirBlocks(t *testing.T) {
 }
 
 func TestClientThatLeavesTheQueueIsForgotten(t *testing.T) {
+	both(t, testClientThatLeavesTheQueueIsForgotten)
+}
+
+func testClientThatLeavesTheQueueIsForgotten(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true, stepTime: 5 * time.Millisecond, seqs: 1})
 	var wg sync.WaitGroup
 	wg.Go(func() { f.whole(completionBody("first", 1, 100, "")) })
@@ -266,7 +276,7 @@ func TestClientThatLeavesTheQueueIsForgotten(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+f.addr+"/v1/completions",
+	req, err := http.NewRequestWithContext(ctx, "POST", f.url+"/v1/completions",
 		strings.NewReader(completionBody("second", 1, 1500, "")))
 	if err != nil {
 		t.Fatal(err)
@@ -317,7 +327,9 @@ func TestSlowReaderIsDroppedAndOthersAreNot(t *testing.T) {
 	f.balance(time.Second)
 }
 
-func TestShutdownLosesNoStream(t *testing.T) {
+func TestShutdownLosesNoStream(t *testing.T) { both(t, testShutdownLosesNoStream) }
+
+func testShutdownLosesNoStream(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true, stepTime: 2 * time.Millisecond})
 	const numStreams = 32
 	results := make([]streamed, numStreams+8) // the last are not streamed
@@ -392,6 +404,10 @@ func TestShutdownWaitsForTheLastAnswer(t *testing.T) {
 }
 
 func TestDrainTimeoutEndsStreamsWithAnError(t *testing.T) {
+	both(t, testDrainTimeoutEndsStreamsWithAnError)
+}
+
+func testDrainTimeoutEndsStreamsWithAnError(t *testing.T, start starter) {
 	f := start(t, setup{
 		noEOS: true, stepTime: 5 * time.Millisecond,
 		cfg: Config{DrainTimeout: 50 * time.Millisecond},

@@ -7,11 +7,11 @@ import (
 	"basalt/server/api"
 )
 
-// splitTarget gives the raw path of a request target, as it was received: nothing is decoded and no
-// dot segment removed. An absolute target must name the same host as the Host header, so that no
-// two readers can disagree.
-func splitTarget(target, host string) (string, *api.Error) {
-	path := target
+// splitTarget gives the raw path and query of a request target, as they were received: nothing is
+// decoded and no dot segment removed. An absolute target must name the same host as the Host
+// header, so that no two readers can disagree.
+func splitTarget(target, host string) (path, query string, _ *api.Error) {
+	path = target
 	if i := strings.Index(target, "://"); i > 0 && target[0] != '/' {
 		authority := target[i+3:]
 		slash := strings.IndexAny(authority, "/?")
@@ -19,15 +19,15 @@ func splitTarget(target, host string) (string, *api.Error) {
 			slash = len(authority)
 		}
 		if !strings.EqualFold(authority[:slash], host) {
-			return "", api.Errorf(api.Invalid, "the request target and the Host header differ")
+			return "", "", api.Errorf(api.Invalid, "the request target and the Host header differ")
 		}
 		path = authority[slash:]
 	}
-	path, _, _ = strings.Cut(path, "?")
+	path, query, _ = strings.Cut(path, "?")
 	if path == "" || path[0] != '/' {
-		return "", api.Errorf(api.Invalid, "the request target must begin with /")
+		return "", "", api.Errorf(api.Invalid, "the request target must begin with /")
 	}
-	return path, nil
+	return path, query, nil
 }
 
 // decodeSegment resolves percent escapes exactly once. A plus is a plus.

@@ -38,11 +38,10 @@ type modelFlags struct {
 
 type serveCmd struct {
 	modelFlags
+	identityFlags
+	tlsFlags
 	Models       []string      `arg:"" optional:"" name:"model" help:"Model: a directory with safetensors, or a .gguf file."`
 	Listen       string        `default:"127.0.0.1:8080" help:"Address to listen on."`
-	Auth         string        `enum:"auto,none,keys" default:"auto" help:"none accepts any credential (loopback only); keys asks for a key of --keys. auto: none on loopback, else keys."`
-	Keys         string        `placeholder:"FILE" help:"Key file: lines of tenant, name and sha256 of the key."`
-	AllowOrigin  []string      `placeholder:"ORIGIN" help:"Web origins that may call without authentication."`
 	ServedName   []string      `placeholder:"NAME" help:"Id of each model in the API (default: its file's name)."`
 	DrainTimeout time.Duration `default:"30s" help:"How long running streams may go on after SIGTERM."`
 	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: debug, info, warn or error."`

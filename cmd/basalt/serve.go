@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -83,7 +82,7 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	cfg := server.Config{
 		Origins: c.AllowOrigin, Logger: log, DrainTimeout: c.DrainTimeout, Version: version,
 	}
-	if err := c.authenticate(&cfg, l); err != nil {
+	if err := errors.Join(c.protect(&cfg, log), c.authenticate(&cfg, l, log)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	for _, m := range models {
@@ -122,37 +121,4 @@ func (o *opened) served(dev runtime.DeviceInfo) server.Model {
 		},
 		MaxContext: o.maxContext, Device: dev, Created: time.Now(),
 	}
-}
-
-// authenticate resolves --auth auto: open on loopback, keys elsewhere.
-func (c *serveCmd) authenticate(cfg *server.Config, l net.Listener) error {
-	addr, _ := l.Addr().(*net.TCPAddr)
-	loopback := addr != nil && addr.IP.IsLoopback()
-	mode := c.Auth
-	if mode == "auto" {
-		mode = "keys"
-		if loopback && c.Keys == "" {
-			mode = "none"
-		}
-	}
-	if mode == "none" {
-		if !loopback {
-			return fmt.Errorf("--auth none on %s: without authentication only loopback is served; "+
-				"use --auth keys --keys FILE", l.Addr())
-		}
-		return nil
-	}
-	if c.Keys == "" {
-		return errors.New("--auth keys needs --keys FILE, lines of: tenant name sha256:HEX")
-	}
-	file, err := os.Open(c.Keys)
-	if err != nil {
-		return fmt.Errorf("cannot open --keys: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	cfg.Auth = server.AuthKeys
-	if cfg.Keys, err = server.ReadKeys(file); err != nil {
-		return fmt.Errorf("--keys %s: %w", c.Keys, err)
-	}
-	return nil
 }
