@@ -9,7 +9,7 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 MODEL   ?= testdata/stories260K/stories260K-f32.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint fuzz bench golden conformance clean prereq
+.PHONY: help build run test fmt lint fuzz bench golden conformance box box-eval clean prereq
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -81,6 +81,18 @@ $(GOLDEN)/ready: tools/golden/requirements.txt tools/golden/requirements-v4.txt
 
 conformance: build ## drive ./basalt with the published clients (Python 3.11, Node.js 20; 500 MB of downloads)
 	python3 -B tools/conformance/run.py $(SUITES)
+
+BOX := $(CACHE)/box
+box: $(BOX)/venv/ready ## train the model in the box anew (hours; Python; resumes; never needed to use it)
+	tools/box/make.sh $(BOX)
+
+$(BOX)/venv/ready: tools/box/requirements.txt
+	python3 -m venv $(BOX)/venv
+	$(BOX)/venv/bin/pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu -r tools/box/requirements.txt
+	touch $@
+
+box-eval: build ## score the model in the box through the API, per device and weight format (Python)
+	python3 -B tools/box/evaluate_formats.py --basalt ./basalt $(BOX_EVAL)
 
 clean: ## remove what the commands made
 	rm -rf basalt dist $(CACHE)

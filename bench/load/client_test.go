@@ -108,7 +108,8 @@ func TestStreamsThatFail(t *testing.T) {
 	good := frame(t, "event", "contentBlockDelta", `{"delta":{"text":"a"}}`)
 	good[len(good)-1] ^= 1
 	f("converse", string(good), "checksum")
-	f("converse", string(frame(t, "exception", "throttlingException", `{"message":"slow"}`)), "slow")
+	f("converse", string(frame(t, "exception", "throttlingException", `{"message":"slow"}`)),
+		"slow")
 	f("invoke", string(frame(t, "event", "chunk", `{"bytes":"!"}`)), "payload")
 }
 
@@ -246,7 +247,8 @@ func newStub(t *testing.T) *stub {
 
 func writeTokens(w http.ResponseWriter, n int) {
 	for i := range n {
-		fmt.Fprintf(w, "data: {\"choices\":[{\"text\":\" w%d\",\"delta\":{\"content\":\" w%d\"}}]}\n\n",
+		fmt.Fprintf(w, "data: {\"choices\":[{\"text\":\" w%d\",\"delta\":{\"content\":\" "+
+			"w%d\"}}]}\n\n",
 			i, i)
 	}
 	fmt.Fprint(w, "data: [DONE]\n\n")
@@ -279,7 +281,8 @@ func TestClosedLoopKeepsItsLimit(t *testing.T) {
 		"temperature": nil, "top_k": 5,
 	}}, Workload{Kind: "random", Num: 20, Input: 4, Output: 3, Vocab: 50})
 	if m.Completed != 20 || s.most.Load() != 3 || m.Output != 60 || m.PeakConcurrent > 3 {
-		t.Errorf("%d answered, %d at the same time, %d tokens", m.Completed, s.most.Load(), m.Output)
+		t.Errorf("%d answered, %d at the same time, %d tokens", m.Completed, s.most.Load(),
+			m.Output)
 	}
 	body := s.bodies[0]
 	if ids, ok := body["prompt"].([]any); !ok || len(ids) != 4 || body["stream"] != true ||
@@ -358,7 +361,8 @@ func TestConversationCarriesTheAnswers(t *testing.T) {
 		r, m := s.run(t, Options{Dialect: dialect, Clients: 1}, Workload{
 			Kind: "conversation", Num: 1, Input: 2, Output: 3, Turns: 3,
 		})
-		if m.Completed != 3 || r.Outcomes[2].Turn != 2 || r.Outcomes[2].Start < r.Outcomes[1].Start {
+		if m.Completed != 3 || r.Outcomes[2].Turn != 2 ||
+			r.Outcomes[2].Start < r.Outcomes[1].Start {
 			t.Errorf("%s: %d answered: %v", dialect, m.Completed, m.ErrorTexts)
 			return
 		}

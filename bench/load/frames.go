@@ -15,8 +15,8 @@ const (
 
 var errFrameSum = errors.New("the checksum of a frame is wrong")
 
-// splitFrames splits a stream of application/vnd.amazon.eventstream messages (the framing of Bedrock's
-// streams): lengths, headers, payload and two CRC-32 sums. It hands out whole messages.
+// splitFrames splits a stream of application/vnd.amazon.eventstream messages (the framing of
+// Bedrock's streams): lengths, headers, payload and two CRC-32 sums. It hands out whole messages.
 func splitFrames(data []byte, visit func(event []byte) error) ([]byte, error) {
 	for len(data) >= framePrelude {
 		total := binary.BigEndian.Uint32(data)

@@ -34,7 +34,8 @@ func Run(ctx context.Context, o *Options, sessions []Session) (*Record, error) {
 		return nil, errors.New("there are no sessions to play")
 	}
 	if !(o.Rate > 0) || !(o.Burstiness > 0) || o.Clients < 0 || o.Retry < 0 {
-		return nil, fmt.Errorf("rate %g, burstiness %g, %d clients, %d retries: the first two must "+
+		return nil, fmt.Errorf("rate %g, burstiness %g, %d clients, %d retries: the first two "+
+			"must "+
 			"be positive, the others not negative", o.Rate, o.Burstiness, o.Clients, o.Retry)
 	}
 	c, err := newClient(o)

@@ -2,9 +2,9 @@ package load
 
 import "bytes"
 
-// splitSSE splits server-sent events (https://html.spec.whatwg.org/#server-sent-events) into the values
-// of their data lines; OpenAI's events have one such line each. Comments and other fields are left
-// out.
+// splitSSE splits server-sent events (https://html.spec.whatwg.org/#server-sent-events) into the
+// values of their data lines; OpenAI's events have one such line each. Comments and other fields
+// are left out.
 func splitSSE(data []byte, visit func(event []byte) error) ([]byte, error) {
 	for {
 		end := bytes.IndexByte(data, '\n')

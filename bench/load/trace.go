@@ -95,7 +95,8 @@ func (l *traceLine) blocks(vocab int, seed, line uint64) prompt {
 		if k := i / traceBlock; k < len(l.HashIDs) {
 			stream = l.HashIDs[k] &^ (1 << 63)
 		}
-		block := newMaker(Workload{Vocab: vocab}, rand.NewPCG(seed, stream)).draw(min(traceBlock, l.Input-i))
+		block := newMaker(Workload{Vocab: vocab}, rand.NewPCG(seed, stream)).draw(min(traceBlock,
+			l.Input-i))
 		p.ids, p.words = append(p.ids, block.ids...), append(p.words, block.words...)
 	}
 	return p

@@ -145,7 +145,8 @@ func TestReadTrace(t *testing.T) {
 		t.Fatalf("%d sessions, %v", len(s), err)
 	}
 	a, b := s[0].Requests[0], s[1].Requests[0]
-	if len(a.Tokens) != 600 || len(b.Tokens) != 700 || !slices.Equal(a.Tokens[:512], b.Tokens[:512]) ||
+	if len(a.Tokens) != 600 || len(b.Tokens) != 700 || !slices.Equal(a.Tokens[:512],
+		b.Tokens[:512]) ||
 		slices.Equal(a.Tokens[512:600], b.Tokens[512:600]) {
 		t.Error("blocks do not follow their hash ids")
 	}

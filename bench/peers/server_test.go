@@ -151,7 +151,8 @@ func TestCommandLines(t *testing.T) {
 	f(b.offlineArgs(batch), "basalt bench offline models/1b-BF16.gguf --json --threads 2 "+
 		"--step-tokens 512 --repeats 1 --context 128 --steps 16 --prefill 0 --sequences 8,32")
 	one := &jobs([]Row{row(t, "decode-1-1t/Q4_0")})[0]
-	f(l.benchArgs(one), "bin/llama-bench -m models/1b-Q4_0.gguf -t 1 -r 1 -o jsonl -p 0 -n 64 -d 128")
+	f(l.benchArgs(one), "bin/llama-bench -m models/1b-Q4_0.gguf -t 1 -r 1 -o jsonl -p 0 -n 64 "+
+		"-d 128")
 	prompt := &jobs([]Row{row(t, "prefill-512/Q8_0")})[0]
 	f(l.benchArgs(prompt), "bin/llama-bench -m models/1b-Q8_0.gguf -t 2 -r 1 -o jsonl -p 512 -n 0")
 	f(b.offlineArgs(prompt), "basalt bench offline models/1b-Q8_0.gguf --json --threads 2 "+
