@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // ExportGGUF describes a tokenizer.json, and the tokenizer_config.json beside it where config is
@@ -16,7 +18,9 @@ import (
 //
 // A SentencePiece vocabulary gets scores that rank its pieces as the merges do. Its GGUF tokenizer
 // begins every text with one more space, also a text that begins with a space or follows a control
-// token; a tokenizer.json with Metaspace does not there, as is known of all such conversions.
+// token; a tokenizer.json with Metaspace does not there, as is known of all such conversions. And
+// where a pre-tokenizer's name stands for text in composed form, that is said although the original
+// leaves text as it is.
 func ExportGGUF(data, config []byte, size int) (GGUFVocab, error) {
 	t, err := FromJSON(data)
 	if err == nil && config != nil {
@@ -105,14 +109,16 @@ func (v *GGUFVocab) exportModel(t *Tokenizer, f *jsonFile) error {
 func (v *GGUFVocab) exportByteLevel(t *Tokenizer, f *jsonFile, norms, steps []component) error {
 	v.Model = "gpt2"
 	want := spellComponents(norms, steps)
-	for _, p := range presets() {
-		norms, steps, err := p.components()
-		if err != nil {
-			return err
-		}
-		if spellComponents(norms, steps) == want && p.ignoreMerges == t.model.ignoreMerges {
-			v.Pre = p.names[0]
-			break
+	for _, spelling := range []string{want, "NFC, " + want} {
+		for _, p := range presets() {
+			norms, steps, err := p.components()
+			if err != nil {
+				return err
+			}
+			if v.Pre == "" && spellComponents(norms, steps) == spelling &&
+				p.ignoreMerges == t.model.ignoreMerges {
+				v.Pre = p.names[0]
+			}
 		}
 	}
 	if v.Pre == "" {
@@ -264,13 +270,17 @@ func (v *GGUFVocab) compare(t *Tokenizer) error {
 	if err != nil {
 		return err
 	}
-	texts := []string{sampleText}
+	texts := []string{norm.NFC.String(sampleText)}
+	if len(t.norm) > 0 {
+		texts = append(texts, sampleText)
+	}
 	if v.Model == "gpt2" {
-		texts = append(texts, " "+sampleText)
+		texts = append(texts, " "+texts[0])
 	}
 	for id, piece := range v.Tokens {
 		if v.Types[id] == typeNormal && len(texts) < 2000 {
-			texts = append(texts, "z"+string(t.TokenBytes(int32(id)))+"x"+piece)
+			text := "z" + string(t.TokenBytes(int32(id))) + "x" + piece
+			texts = append(texts, norm.NFC.String(text))
 		}
 		if v.Model == "gpt2" && (v.Types[id] == typeControl || v.Types[id] == typeUserDefined) {
 			texts = append(texts, "a "+piece+" b"+piece+piece+"c")

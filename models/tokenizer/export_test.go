@@ -66,6 +66,16 @@ func TestExportGGUFOfCheckpoints(t *testing.T) {
 	f("qwen3", "gpt2", false)
 }
 
+// TestExportGGUFWithoutNormalizer: GGUF has no name for Qwen2's words in text that is left as it is.
+func TestExportGGUFWithoutNormalizer(t *testing.T) {
+	data := string(readGzip(t, "testdata", "qwen2.json.gz"))
+	plain := strings.Replace(data, `{"type": "NFC"}`, "null", 1)
+	v, err := ExportGGUF([]byte(plain), nil, mustJSON(t, []byte(data)).Vocab())
+	if err != nil || v.Pre != "qwen2" || plain == data {
+		t.Errorf("pre %q, error %v", v.Pre, err)
+	}
+}
+
 func TestExportGGUFRefuses(t *testing.T) {
 	data := string(readGzip(t, "testdata", "qwen2.json.gz"))
 	f := func(old, with string, size int, want string) {
