@@ -66,7 +66,7 @@ func TestExportGGUFOfCheckpoints(t *testing.T) {
 	f("qwen3", "gpt2", false)
 }
 
-// TestExportGGUFWithoutNormalizer: GGUF has no name for Qwen2's words in text that is left as it is.
+// TestExportGGUFWithoutNormalizer: GGUF has no name for the words of Qwen2 in text left as it is.
 func TestExportGGUFWithoutNormalizer(t *testing.T) {
 	data := string(readGzip(t, "testdata", "qwen2.json.gz"))
 	plain := strings.Replace(data, `{"type": "NFC"}`, "null", 1)
