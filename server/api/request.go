@@ -38,6 +38,8 @@ type Request struct {
 	Messages   []Message // Chat
 	Tools      []Tool
 	ToolChoice ToolChoice
+	// OneTool ends a choice with its first call.
+	OneTool bool
 	// TemplateArgs are extra variables of the chat template, as JSON.
 	TemplateArgs map[string][]byte
 	// Prefill says that the last message, the assistant's, begins the answer: it is continued and

@@ -275,6 +275,23 @@ func (v Value) Elements() func(func(int, Value) bool) {
 	}
 }
 
+// Strings reads an array of at most limit strings of 1 to maxLen bytes each.
+func (v Value) Strings(limit, maxLen int) []string {
+	if n := v.Len(); n > limit {
+		v.Fail("has %d strings; at most %d are allowed", n, limit)
+		return nil
+	}
+	var out []string
+	for _, e := range v.Elements() {
+		s := e.Str()
+		if e.IsString() && (s == "" || len(s) > maxLen) {
+			e.Fail("must have 1 to %d bytes, not %d", maxLen, len(s))
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 // Object reads an object. Anything else is a fault and reads as an empty one.
 func (v Value) Object() *Object {
 	if !v.IsObject() {

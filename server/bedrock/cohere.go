@@ -64,7 +64,7 @@ func readCohereSampling(o *api.Object, req *api.Request) {
 		s.Seed = api.Some(uint64(seed.Int(math.MinInt64, math.MaxInt64)))
 	}
 	if v, ok := o.Get("stop_sequences"); ok {
-		req.Stop = readStops(v, maxStops)
+		req.Stop = v.Strings(maxStops, maxStopLen)
 	}
 }
 

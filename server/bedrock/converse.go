@@ -114,26 +114,9 @@ func readInference(o *api.Object, req *api.Request) {
 	req.Sampling.Temperature = c.Float("temperature", 0, 1)
 	req.Sampling.TopP = c.Float("topP", 0, 1)
 	if stops, ok := c.Get("stopSequences"); ok {
-		req.Stop = readStops(stops, maxStops)
+		req.Stop = stops.Strings(maxStops, maxStopLen)
 	}
 	refuse(c)
-}
-
-// readStops reads at most limit stop strings.
-func readStops(v api.Value, limit int) []string {
-	if n := v.Len(); n > limit {
-		v.Fail("has %d strings; at most %d are allowed", n, limit)
-		return nil
-	}
-	var stops []string
-	for _, e := range v.Elements() {
-		s := e.Str()
-		if e.IsString() && (s == "" || len(s) > maxStopLen) {
-			e.Fail("must have 1 to %d bytes, not %d", maxStopLen, len(s))
-		}
-		stops = append(stops, s)
-	}
-	return stops
 }
 
 // readOutputConfig reads the effort, a variable of chat templates that know it.

@@ -130,7 +130,7 @@ func (f *textFamily) settings(o *api.Object, req *api.Request) {
 		s.TopK = orDefault(o.Int(f.topKName, 0, f.maxTopK), f.topK)
 	}
 	if v, ok := o.Get(f.stop); f.stop != "" && ok {
-		req.Stop = readStops(v, f.maxStops)
+		req.Stop = v.Strings(f.maxStops, maxStopLen)
 	}
 	if f.choices != "" {
 		req.NumChoices = o.Int(f.choices, 1, f.maxChoices).Or(1)

@@ -77,7 +77,7 @@ func readNovaInference(c *api.Object, req *api.Request) {
 	s.TopP = either(s.TopP, c.Float("topP", 0, 1), c.Float("top_p", 0, 1))
 	s.TopK = either(s.TopK, c.Int("topK", 0, math.MaxInt32), c.Int("top_k", 0, math.MaxInt32))
 	if stops, ok := c.Get("stopSequences"); ok {
-		req.Stop = readStops(stops, maxStops)
+		req.Stop = stops.Strings(maxStops, maxStopLen)
 	}
 	if r, ok := c.Get("reasoningConfig"); ok {
 		readReasoningConfig(r.Object(), req)

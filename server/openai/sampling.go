@@ -141,15 +141,7 @@ func readStop(o *api.Object) []string {
 		v.Fail("must be a string or an array of strings")
 		return nil
 	}
-	if n := v.Len(); n > maxStops {
-		v.Fail("has %d strings; at most %d are allowed", n, maxStops)
-		return nil
-	}
-	var stops []string
-	for _, s := range v.Elements() {
-		stops = appendStop(stops, s)
-	}
-	return stops
+	return v.Strings(maxStops, maxStopLen)
 }
 
 func appendStop(stops []string, v api.Value) []string {
