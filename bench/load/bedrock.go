@@ -7,7 +7,8 @@ import (
 	"net/url"
 )
 
-// converse is Bedrock's ConverseStream.
+// converse is Bedrock's ConverseStream. Bedrock's APIs cannot ask for answers of a certain length, so
+// that a model may end early.
 func converse() dialect {
 	return dialect{
 		path: func(model string) string {
@@ -46,9 +47,6 @@ func converseBody(o *Options, r *Request, past []Message) ([]byte, error) {
 	body := map[string]any{
 		"messages":        messages,
 		"inferenceConfig": map[string]any{"maxTokens": r.OutputLen, "temperature": o.Temperature},
-	}
-	if !o.StopAtEnd {
-		body["additionalModelRequestFields"] = map[string]any{"ignore_eos": true}
 	}
 	if len(r.Tools) > 0 {
 		tools := make([]any, 0, len(r.Tools))

@@ -107,7 +107,8 @@ type Metrics struct {
 	TTFT, TPOT, ITL, E2EL, Queue, WithAll *Quantity // WithAll is E2EL and the wait for a client
 	Lag                                   *Quantity // how late the generator itself was
 	SLO                                   SLO
-	ErrorTexts                            []string // the first ten
+	ErrorTexts                            []string // the first ten different ones
+	errors                                map[string]int
 }
 
 // Summarise computes a run's metrics.
@@ -115,7 +116,7 @@ func (r *Record) Summarise(slo SLO) *Metrics {
 	m := &Metrics{
 		Duration: r.Duration, SLO: slo, TTFT: newQuantity(), TPOT: newQuantity(),
 		ITL: newQuantity(), E2EL: newQuantity(), Queue: newQuantity(), WithAll: newQuantity(),
-		Lag: newQuantity(),
+		Lag: newQuantity(), errors: make(map[string]int),
 	}
 	good := 0
 	for i := range r.Outcomes {
@@ -123,7 +124,7 @@ func (r *Record) Summarise(slo SLO) *Metrics {
 		m.Attempts += o.Failures
 		if o.Err != "" {
 			m.Failed++
-			if len(m.ErrorTexts) < 10 {
+			if m.errors[o.Err]++; m.errors[o.Err] == 1 && len(m.ErrorTexts) < 10 {
 				m.ErrorTexts = append(m.ErrorTexts, o.Err)
 			}
 			continue

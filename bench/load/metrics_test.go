@@ -226,7 +226,7 @@ func TestSummaryByHand(t *testing.T) {
 	})
 	for _, want := range []string{
 		"Successful requests:                       3\n", "P99 TTFT (ms):",
-		"Request goodput (req/s):                   0.50\n", "error 1: status 429: full\n",
+		"Request goodput (req/s):                   0.50\n", "1 x status 429: full\n",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, text.String())

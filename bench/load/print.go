@@ -44,8 +44,8 @@ func (r *Record) Print(w io.Writer, m *Metrics, s *Settings) {
 	line("Processors used", "%.3f", r.Processor.Seconds()/r.Duration.Seconds())
 	line("P99 send lag (ms)", "%.3f", m.Lag.Percentile(99))
 	fmt.Fprintln(w, strings.Repeat("=", 54))
-	for i, text := range m.ErrorTexts {
-		fmt.Fprintf(w, "error %d: %s\n", i+1, text)
+	for _, text := range m.ErrorTexts {
+		fmt.Fprintf(w, "%d x %s\n", m.errors[text], text)
 	}
 }
 

@@ -28,7 +28,7 @@ type benchServeCmd struct {
 	InputLen   int     `default:"128" placeholder:"N" help:"Prompt tokens, without a shared prefix."`
 	OutputLen  int     `default:"64" placeholder:"N" help:"Tokens to generate."`
 	RangeRatio float64 `default:"0" placeholder:"R" help:"Draw lengths evenly from (1-R) to (1+R) times those."`
-	PrefixLen  int     `default:"256" placeholder:"N" help:"Tokens of a shared prefix."`
+	PrefixLen  int     `default:"-1" placeholder:"N" help:"Tokens of a shared prefix (default: 256 of prefix and fanout; 0 of conversation)."`
 	Fan        int     `default:"8" placeholder:"N" help:"Prompts for each prefix of a fan-out."`
 	Turns      int     `default:"4" placeholder:"N" help:"Turns of a conversation."`
 	Vocab      int     `default:"0" placeholder:"N" help:"Send random token ids below N (completions only) instead of words of about one token."`
@@ -127,8 +127,12 @@ func (c *benchServeCmd) sessions(run uint64) ([]load.Session, error) {
 		Range: c.RangeRatio, Prefix: c.PrefixLen, Fan: c.Fan, Turns: c.Turns, Vocab: c.Vocab,
 		Seed: c.Seed + run,
 	}
-	if c.Workload == "random" || c.Workload == "tools" {
+	shares := c.Workload == "prefix" || c.Workload == "fanout"
+	switch {
+	case c.Workload == "random" || c.Workload == "tools" || w.Prefix < 0 && !shares:
 		w.Prefix = 0
+	case w.Prefix < 0:
+		w.Prefix = 256
 	}
 	return w.Sessions()
 }
