@@ -79,8 +79,9 @@ func fastHead(h *fasthttp.RequestHeader) *request {
 	list, err := guard(string(h.Protocol()), h.RawHeaders())
 	r.setHeader(list)
 	r.host = r.value("host")
-	if err == nil {
-		r.path, r.query, err = splitTarget(string(h.RequestURI()), r.host)
+	var other *api.Error
+	if r.path, r.query, other = splitTarget(string(h.RequestURI()), r.host); err == nil {
+		err = other
 	}
 	r.record.refusal = err
 	return r

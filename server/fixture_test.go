@@ -215,6 +215,11 @@ func (f *fixture) do(method, path, body string, headers ...string) answer {
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
+	return f.roundTrip(req)
+}
+
+func (f *fixture) roundTrip(req *http.Request) answer {
+	f.t.Helper()
 	resp, err := f.http.Do(req)
 	if err != nil {
 		f.t.Fatal(err)
@@ -222,7 +227,7 @@ func (f *fixture) do(method, path, body string, headers ...string) answer {
 	defer closeNow(resp.Body)
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
-		f.t.Fatalf("%s %s: %v after %d bytes", method, path, err, len(data))
+		f.t.Fatalf("%s %s: %v after %d bytes", req.Method, req.URL.Opaque, err, len(data))
 	}
 	return answer{resp.StatusCode, resp.Header, string(data)}
 }

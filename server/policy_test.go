@@ -1,0 +1,258 @@
+package server
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"basalt/internal/testsign"
+)
+
+// matrixPolicy has principals that may do one thing each, and some that may do several.
+const matrixPolicy = `principals:
+  all: {models: ["*"], operations: ["*"]}
+  infer: {models: ["*"], operations: [inference]}
+  conv: {models: [tiny], operations: [Converse]}
+  streams: {models: [tiny], operations: ["*Stream"]}
+  openai: {models: ["meta.*"], operations: [ChatCompletions, Completions, ListModels]}
+  wrongmodel: {models: ["other"], operations: ["*"]}
+  nomodels: {models: [], operations: ["*"]}
+  nothing: {models: ["*"], operations: []}
+  ops: {models: [], operations: [Metrics, Health]}
+  auditor: {models: [], operations: [GetModelInvocationLoggingConfiguration]}
+`
+
+// deed is something that a principal may do or not.
+type deed struct {
+	name, method, path, body string
+	may                      []string // by policy
+}
+
+func deeds() []deed {
+	invoke := `{"prompt":"Hi","max_gen_len":3}`
+	text := `{"model":"tiny","prompt":"Hi","max_tokens":3}`
+	return []deed{
+		{"Converse", "POST", conversePath, converseHi, []string{"all", "infer", "conv"}},
+		{
+			"ConverseStream", "POST", "/model/tiny/converse-stream", converseHi,
+			[]string{"all", "infer", "streams"},
+		},
+		{"InvokeModel", "POST", "/model/tiny/invoke", invoke, []string{"all", "infer"}},
+		{
+			"InvokeModelWithResponseStream", "POST", "/model/tiny/invoke-with-response-stream",
+			invoke, []string{"all", "infer", "streams"},
+		},
+		{"ChatCompletions", "POST", chatPath, chatHi, []string{"all", "infer", "openai"}},
+		{"Completions", "POST", textPath, text, []string{"all", "infer", "openai"}},
+		{
+			"ChatCompletions by alias", "POST", "/openai/v1/chat/completions",
+			strings.Replace(chatHi, "tiny", "meta.tiny-v1:0", 1),
+			[]string{"all", "infer", "openai"},
+		},
+		{"GetModel", "GET", "/v1/models/tiny", "", []string{"all", "infer"}},
+		{"Metrics", "GET", "/metrics", "", []string{"all", "wrongmodel", "nomodels", "ops"}},
+	}
+}
+
+// TestEveryPairOfPrincipalAndDeed asks for everything as everybody.
+func TestEveryPairOfPrincipalAndDeed(t *testing.T) {
+	names := []string{
+		"all", "infer", "conv", "streams", "openai", "wrongmodel", "nomodels", "nothing", "ops",
+		"auditor",
+	}
+	p := newPeople(t, matrixPolicy, append(slices.Clone(names), "unlisted")...)
+	f := start(t, setup{cfg: p.config()})
+	numPairs := 0
+	for _, d := range deeds() {
+		for _, name := range append(slices.Clone(names), "unlisted", "") {
+			a := f.do(d.method, d.path, d.body, "Authorization", "Bearer "+p.bearer[name])
+			want := slices.Contains(d.may, name)
+			if got := a.status == 200; got != want || !want && a.status != 403 &&
+				a.status != 401 && a.status != 404 {
+				t.Errorf("%q does %s: %d %.200s, may: %v", name, d.name, a.status, a.body, want)
+			}
+			numPairs++
+		}
+	}
+	t.Logf("%d pairs", numPairs)
+	listed := func(name string) bool {
+		a := f.do("GET", "/v1/models", "", "x-api-key", p.bearer[name])
+		return a.status == 200 && strings.Contains(a.body, `"tiny"`)
+	}
+	for name, want := range map[string]bool{
+		"all": true, "openai": true, "wrongmodel": false, "nomodels": false, "conv": false,
+	} {
+		if listed(name) != want {
+			t.Errorf("%s sees the model: %v", name, !want)
+		}
+	}
+}
+
+// TestHealthTellsLittle compares what strangers and operators see.
+func TestHealthTellsLittle(t *testing.T) {
+	p := newPeople(t, matrixPolicy, "ops", "infer")
+	f := start(t, setup{cfg: p.config()})
+	try := func(name, want string) {
+		t.Helper()
+		a := f.do("GET", "/health", "", "x-api-key", p.bearer[name])
+		if a.status != 200 || a.body != want {
+			t.Errorf("%q: %d %s", name, a.status, a.body)
+		}
+	}
+	try("", `{"status":"ok"}`)
+	try("infer", `{"status":"ok"}`)
+	try("ops", `{"status":"ok","models":[{"id":"tiny","ready":true}]}`)
+	if a := f.do("GET", "/ping", ""); a.status != 200 || a.body != "" {
+		t.Errorf("/ping: %d %q", a.status, a.body)
+	}
+}
+
+// TestEveryRouteHasAnAction holds that no route is open by mistake.
+func TestEveryRouteHasAnAction(t *testing.T) {
+	open := map[string]bool{"/health": true, "/ping": true}
+	table := routeTable()
+	for _, path := range slices.Sorted(maps.Keys(table)) {
+		for _, r := range table[path] {
+			if r.open != open[path] || !r.open && r.action == "" {
+				t.Errorf("%s %s: open %v, action %q", r.method, path, r.open, r.action)
+			}
+		}
+	}
+	s := &Server{routes: table}
+	for _, d := range deeds() {
+		routes, err := s.find(d.path)
+		if err != nil || len(routes) == 0 {
+			t.Errorf("%s: no route, %v", d.path, err)
+		}
+		for _, r := range routes {
+			if r.open || !strings.HasPrefix(d.name, r.action) || r.action == "" {
+				t.Errorf("%s %s: open %v, action %q", r.method, d.path, r.open, r.action)
+			}
+		}
+	}
+}
+
+const limitPolicy = `principals:
+  slow: {models: ["*"], operations: [inference], requests-per-minute: 3}
+  small: {models: ["*"], operations: [inference], max-context: 100}
+  one: {models: ["*"], operations: [inference], concurrent-requests: 1}
+  poor: {models: ["*"], operations: [inference], tokens-per-minute: 400}
+  first: {models: ["*"], operations: [inference], priority: -1}
+  last: {models: ["*"], operations: [inference], priority: 5}
+`
+
+func TestPolicyLimits(t *testing.T) { both(t, testPolicyLimits) }
+
+func testPolicyLimits(t *testing.T, start starter) {
+	p := newPeople(t, limitPolicy, "slow", "small", "one", "poor")
+	f := start(t, setup{cfg: p.config(), noEOS: true, stepTime: 2 * time.Millisecond})
+	ask := func(name, path, body string) answer {
+		t.Helper()
+		return f.post(path, body, "Authorization", "Bearer "+p.bearer[name])
+	}
+	throttled := func(a answer, words string) {
+		t.Helper()
+		message, name := awsError(t, a)
+		if a.status != 429 || name != "ThrottlingException" || a.header.Get("Retry-After") == "" ||
+			!strings.Contains(message, words) {
+			t.Errorf("%d %s %s; want %q", a.status, name, message, words)
+		}
+	}
+	for range 3 {
+		if a := ask("slow", conversePath, converseHi); a.status != 200 {
+			t.Errorf("slow: %d %s", a.status, a.body)
+		}
+	}
+	throttled(ask("slow", conversePath, converseHi), "3 requests a minute")
+	a := ask("small", conversePath, strings.Replace(converseHi, ":3", ":101", 1))
+	if message, _ := awsError(t, a); a.status != 400 || !strings.Contains(message,
+		"your context length is 100 tokens") {
+		t.Errorf("small: %d %s", a.status, message)
+	}
+	a = ask("small", conversePath, strings.Replace(converseHi, "Hi", strings.Repeat("a b ", 60), 1))
+	if message, _ := awsError(t, a); !strings.Contains(message, "Input is too long") {
+		t.Errorf("small: %d %s", a.status, message)
+	}
+	if a := ask("small", textPath, completionBody("a", 1, 50, "")); a.status != 200 {
+		t.Errorf("small: %d %s", a.status, a.body)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ask("one", textPath, completionBody("a", 1, 200, ""))
+	}()
+	for f.loop.Stats().Running == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	throttled(ask("one", conversePath, converseHi), "at most 1")
+	<-done
+	if a := ask("one", conversePath, converseHi); a.status != 200 {
+		t.Errorf("one: %d %s", a.status, a.body)
+	}
+	// Each takes its prompt and 3 or 200 tokens.
+	long := strings.Replace(converseHi, ":3", ":200", 1)
+	if a := ask("poor", conversePath, converseHi); a.status != 200 {
+		t.Errorf("poor: %d %s", a.status, a.body)
+	}
+	if a := ask("poor", conversePath, long); a.status != 200 {
+		t.Errorf("poor: %d %s", a.status, a.body)
+	}
+	throttled(ask("poor", conversePath, long), "400 tokens a minute")
+}
+
+// TestPriorityGoesFirst fills the queue and looks who is served before whom.
+func TestPriorityGoesFirst(t *testing.T) {
+	p := newPeople(t, limitPolicy, "first", "last")
+	f := start(t, setup{cfg: p.config(), noEOS: true, stepTime: 2 * time.Millisecond, seqs: 1})
+	order := make(chan string, 3)
+	ask := func(name string, waiting int) {
+		go func() {
+			f.post(textPath, completionBody("a", 1, 60, ""), "x-api-key", p.bearer[name])
+			order <- name
+		}()
+		for f.loop.Stats().Waiting < waiting || f.loop.Stats().Running == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	ask("last", 0)
+	ask("last", 1)
+	ask("first", 2)
+	if got := fmt.Sprint(<-order, <-order, <-order); got != "lastfirstlast" {
+		t.Errorf("served were %s", got)
+	}
+}
+
+// TestKeysAreRevokedUnderConnections uses one connection throughout.
+func TestKeysAreRevokedUnderConnections(t *testing.T) {
+	both(t, testKeysAreRevokedUnderConnections)
+}
+
+func testKeysAreRevokedUnderConnections(t *testing.T, start starter) {
+	p := newPeople(t, "", "acme")
+	f := start(t, setup{cfg: p.config()})
+	h2 := strings.HasSuffix(t.Name(), "2")
+	signed := func() int {
+		s := testsign.Signer{
+			Access: p.access["acme"].ID, Secret: p.access["acme"].Secret, Authority: h2,
+		}
+		c := &call{Request: testsign.Request{
+			Method: "POST", Target: conversePath, Host: "x", Body: converseHi,
+		}}
+		c.header = s.Sign(c.Request)
+		status, _, _ := c.send(f, h2)
+		return status
+	}
+	bearer := func() int {
+		return f.post(conversePath, converseHi, "x-api-key", p.bearer["acme"]).status
+	}
+	if signed() != 200 || bearer() != 200 {
+		t.Error("good keys are refused")
+	}
+	p.revokeAll()
+	if signed() != 403 || bearer() != 403 {
+		t.Error("revoked keys are taken")
+	}
+}
