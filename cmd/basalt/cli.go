@@ -15,6 +15,8 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
 	Bench   benchCmd   `cmd:"" help:"Measure tokens per second."`
 	Inspect inspectCmd `cmd:"" help:"Print a model's program, parameters, bytes and FLOPs."`
+	Keys    keysCmd    `cmd:"" help:"Make, list and revoke the keys that callers prove themselves by."`
+	Certs   certsCmd   `cmd:"" help:"Make TLS certificates for a site without a public authority."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what is missing, and what to do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

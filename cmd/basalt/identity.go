@@ -48,8 +48,9 @@ func (c *serveCmd) authenticate(cfg *server.Config, l net.Listener, log *zap.Log
 	case c.Auth == "none", c.Auth == "auto" && !given && loopback:
 		return nil
 	case !given:
-		return fmt.Errorf("%s is not a loopback address, so callers must prove who they are: make "+
-			"a key with basalt keys create NAME --keys FILE, and serve with --keys FILE", l.Addr())
+		return fmt.Errorf("%s is not a loopback address, or --auth keys was given, so callers must "+
+			"prove who they are: make a key with basalt keys create NAME --keys FILE, and serve "+
+			"with --keys FILE", l.Addr())
 	}
 	files, err := c.identityFiles()
 	if err != nil {
@@ -122,4 +123,17 @@ func (c *serveCmd) protect(cfg *server.Config, log *zap.Logger) error {
 		ClientOptional: c.TLSClientAuth == "optional",
 	}, reporter(log, "TLS"))
 	return err
+}
+
+// announce says where the server listens, and how to try it where nobody has to prove anything.
+func announce(cfg *server.Config, addr string, models []*opened) {
+	if cfg.TLS == nil && cfg.Auth == server.AuthNone {
+		printTryThis(addr, models)
+		return
+	}
+	scheme := "http"
+	if cfg.TLS != nil {
+		scheme = "https"
+	}
+	fmt.Printf("Listening on %s://%s\n", scheme, addr)
 }

@@ -94,7 +94,7 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	printTryThis(l.Addr().String(), models)
+	announce(&cfg, l.Addr().String(), models)
 	select {
 	case err := <-served:
 		return err
