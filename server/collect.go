@@ -23,7 +23,7 @@ func (c *collector) flush() error { return nil }
 
 func (c *collector) event(e *api.Event) {
 	if e.Kind == api.End {
-		c.answer.Usage, c.answer.Timing = e.Usage, e.Timing
+		c.answer.Usage, c.answer.Timing, c.answer.Trace = e.Usage, e.Timing, e.Trace
 		return
 	}
 	choice := &c.answer.Choices[e.Choice]
@@ -46,6 +46,7 @@ func (c *collector) event(e *api.Event) {
 	case api.Finish:
 		c.close(e.Choice)
 		choice.Reason, choice.StopString = e.Reason, e.StopString
+		c.answer.Seed = e.Seed
 	default: // the others bring no content
 	}
 }
@@ -95,6 +96,7 @@ func (g *generation) wholeReply() (p reply) {
 	p = reply{status: 200, contentType: "application/json"}
 	p.body = g.codec.AppendAnswer(nil, &out.answer)
 	p.set(g.op.dialect.idHeader, g.r.id)
+	p.headers = append(p.headers, g.echoed()...)
 	if g.op.whole != nil {
 		g.op.whole(&p, &out.answer)
 	}

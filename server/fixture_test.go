@@ -48,7 +48,8 @@ type setup struct {
 	context  int // 2048 when 0
 	seqs     int // sequences at a time, 64 when 0
 	blocks   int
-	h2       bool // the client speaks HTTP/2
+	aliases  []string // beside meta.tiny-v1:0
+	h2       bool     // the client speaks HTTP/2
 	roots    *x509.CertPool
 	cert     *tls.Certificate // the client's
 }
@@ -120,7 +121,7 @@ func newModelOn(t testing.TB, s *setup) (Model, *batcher.Loop) {
 	},
 		batcher.Options{})
 	m := Model{
-		ID: "tiny", Aliases: []string{"meta.tiny-v1:0"}, Tokenizer: tok, Loop: loop,
+		ID: "tiny", Aliases: append([]string{"meta.tiny-v1:0"}, s.aliases...), Tokenizer: tok, Loop: loop,
 		MaxContext: s.context, EOS: []int32{tok.EOS()}, Created: time.Unix(1700000000, 0),
 	}
 	if s.noEOS {

@@ -28,10 +28,12 @@ type generation struct {
 	usage api.Usage
 	// rendered is the prompt's text of a chat: what the output follows.
 	rendered string
-	lease    *identity.Lease
-	first    time.Duration // from arrival to the first token, 0 before it
-	last     time.Time     // of the newest token
-	ended    bool
+	// forced begins the output: it stands in the prompt, but is part of the answer.
+	forced string
+	lease  *identity.Lease
+	first  time.Duration // from arrival to the first token, 0 before it
+	last   time.Time     // of the newest token
+	ended  bool
 }
 
 // sink takes events. event must copy what it keeps; flush follows the events of each token.
@@ -55,13 +57,13 @@ func (s *Server) generate(r *request, op *operation) reply {
 // begin decodes a request and submits its sequences. On success the generation is counted as in
 // flight until end.
 func (s *Server) begin(r *request, op *operation) (*generation, *api.Error) {
-	req, codec, err := op.decode(r)
+	req, codec, err := op.decode(s, r)
 	if err != nil {
 		return nil, err
 	}
 	req.ID, req.Tenant = r.id, r.who.Tenant
 	r.record.operation = req.Operation
-	m := s.models[req.Model]
+	m := s.modelOf(req.Model)
 	if m == nil {
 		return nil, unknownModel(req.Model, op.modelField)
 	}
@@ -164,9 +166,12 @@ func (g *generation) reserve(prompts [][]int32) ([]int, *api.Error) {
 }
 
 func (g *generation) submitOne(prompt []int32, p runtime.SamplingParams, stop *stopper) *api.Error {
+	priority := g.r.who.Grant.Priority
+	if g.req.Background {
+		priority++
+	}
 	stream, err := g.model.Loop.Submit(&batcher.Request{
-		ID: g.req.ID, Tenant: g.req.Tenant, Prompt: prompt, Params: p,
-		Priority: g.r.who.Grant.Priority,
+		ID: g.req.ID, Tenant: g.req.Tenant, Prompt: prompt, Params: p, Priority: priority,
 	})
 	if err != nil {
 		return submitError(err)
@@ -177,7 +182,10 @@ func (g *generation) submitOne(prompt []int32, p runtime.SamplingParams, stop *s
 
 func submitError(err error) *api.Error {
 	var long *batcher.TooLongError
+	var bad *batcher.InvalidError
 	switch {
+	case errors.As(err, &bad):
+		return api.Errorf(api.Invalid, "the request cannot be computed: %s", bad)
 	case errors.As(err, &long):
 		return api.Errorf(api.ContextExceeded,
 			"Input is too long for requested model. It needs %d "+

@@ -10,7 +10,9 @@ import (
 type loopCollector struct {
 	models                                     []*model
 	running, waiting, kvUsage, preempts, cache *prometheus.Desc
-	steps, failedSteps                         *prometheus.Desc
+	steps, failedSteps, stepTokens             *prometheus.Desc
+	prompts, generated, finished               *prometheus.Desc
+	blocksUsed, blocksTotal                    *prometheus.Desc
 }
 
 func newLoopCollector(models []*model) *loopCollector {
@@ -29,15 +31,21 @@ func newLoopCollector(models []*model) *loopCollector {
 			"num_gpu_blocks"),
 		steps:       desc("basalt_steps_total", "Steps of the device."),
 		failedSteps: desc("basalt_failed_steps_total", "Steps that the device failed."),
+		stepTokens: desc("basalt_step_tokens_total",
+			"Tokens computed, recomputed ones included."),
+		prompts:     desc("basalt_admitted_prompt_tokens_total", "Tokens of admitted prompts."),
+		generated:   desc("basalt_loop_generation_tokens_total", "Tokens given to streams."),
+		finished:    desc("basalt_finished_sequences_total", "Sequences that ended."),
+		blocksUsed:  desc("basalt_kv_blocks_used", "Blocks of the KV cache in use."),
+		blocksTotal: desc("basalt_kv_blocks", "Blocks of the KV cache."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *loopCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.running, c.waiting, c.kvUsage, c.preempts, c.cache,
-		c.steps,
-		c.failedSteps,
+		c.running, c.waiting, c.kvUsage, c.preempts, c.cache, c.steps, c.failedSteps,
+		c.stepTokens, c.prompts, c.generated, c.finished, c.blocksUsed, c.blocksTotal,
 	} {
 		ch <- d
 	}
@@ -59,5 +67,11 @@ func (c *loopCollector) Collect(ch chan<- prometheus.Metric) {
 			strconv.Itoa(s.BlocksTotal))
 		put(c.steps, prometheus.CounterValue, float64(s.Steps))
 		put(c.failedSteps, prometheus.CounterValue, float64(s.FailedSteps))
+		put(c.stepTokens, prometheus.CounterValue, float64(s.StepTokens))
+		put(c.prompts, prometheus.CounterValue, float64(s.PromptTokens))
+		put(c.generated, prometheus.CounterValue, float64(s.GeneratedTokens))
+		put(c.finished, prometheus.CounterValue, float64(s.Finished))
+		put(c.blocksUsed, prometheus.GaugeValue, float64(s.BlocksUsed))
+		put(c.blocksTotal, prometheus.GaugeValue, float64(s.BlocksTotal))
 	}
 }

@@ -3,21 +3,25 @@ package server
 import (
 	"strconv"
 
+	"basalt/server/anthropic"
 	"basalt/server/api"
 	"basalt/server/bedrock"
 	"basalt/server/openai"
 )
 
-// operation is a call that generates: how its body is read and its answer sent.
+// operation is a call of a model: how its body is read and its answer sent.
 type operation struct {
 	action     string // the policy's name of it: the API's own
 	dialect    *dialect
 	modelField string // where the dialect names the model
-	decode     func(r *request) (*api.Request, api.Codec, *api.Error)
+	decode     func(s *Server, r *request) (*api.Request, api.Codec, *api.Error)
 	streamType string
 	headers    [][2]string // of a stream
 	// whole sets headers of an answer that is not streamed; it may be nil.
 	whole func(p *reply, a *api.Answer)
+	// count, where it is set, makes the answer of how many tokens the prompt has: nothing is
+	// generated then, and there is no codec.
+	count func(dst []byte, tokens int) []byte
 }
 
 func sseHeaders() [][2]string {
@@ -28,7 +32,7 @@ func chatCompletions() operation {
 	return operation{
 		action: "ChatCompletions", dialect: openaiDialect(), modelField: "model",
 		headers: sseHeaders(), streamType: "text/event-stream; charset=utf-8",
-		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
+		decode: func(_ *Server, r *request) (*api.Request, api.Codec, *api.Error) {
 			return decoded(openai.DecodeChat(r.body, openaiCall(r)))
 		},
 	}
@@ -38,8 +42,18 @@ func completions() operation {
 	return operation{
 		action: "Completions", dialect: openaiDialect(), modelField: "model",
 		headers: sseHeaders(), streamType: "text/event-stream; charset=utf-8",
-		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
+		decode: func(_ *Server, r *request) (*api.Request, api.Codec, *api.Error) {
 			return decoded(openai.DecodeCompletion(r.body, openaiCall(r)))
+		},
+	}
+}
+
+func messages() operation {
+	return operation{
+		action: "Messages", dialect: anthropicDialect(), modelField: "model",
+		headers: sseHeaders(), streamType: "text/event-stream; charset=utf-8",
+		decode: func(_ *Server, r *request) (*api.Request, api.Codec, *api.Error) {
+			return decoded(anthropic.DecodeMessages(r.body, anthropic.Call{ID: r.id}))
 		},
 	}
 }
@@ -65,6 +79,7 @@ func modelOperations() map[string]func(id string) operation {
 		"converse-stream":             func(id string) operation { return converse(id, true) },
 		"invoke":                      func(id string) operation { return invoke(id, false) },
 		"invoke-with-response-stream": func(id string) operation { return invoke(id, true) },
+		"count-tokens":                countTokens,
 	}
 }
 
@@ -76,7 +91,7 @@ func converse(id string, stream bool) operation {
 	return operation{
 		action: action, dialect: bedrockDialect(), modelField: "modelId",
 		streamType: bedrock.StreamContentType,
-		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
+		decode: func(_ *Server, r *request) (*api.Request, api.Codec, *api.Error) {
 			return decoded(bedrock.DecodeConverse(r.body, bedrock.Call{Model: id, Stream: stream}))
 		},
 	}
@@ -92,27 +107,26 @@ func invoke(id string, stream bool) operation {
 		streamType: bedrock.StreamContentType,
 		headers:    [][2]string{{"X-Amzn-Bedrock-Content-Type", "application/json"}},
 		whole:      setInvokeHeaders,
-		decode: func(r *request) (*api.Request, api.Codec, *api.Error) {
-			call := bedrock.Call{Model: id, Stream: stream}
-			return bedrock.DecodeInvoke(r.body, call, families(r))
+		decode: func(s *Server, r *request) (*api.Request, api.Codec, *api.Error) {
+			call := bedrock.Call{Model: id, Stream: stream, Headers: invokeHeaders(r, stream)}
+			return decoded(bedrock.DecodeInvoke(r.body, call, s.families(r, id)))
 		},
 	}
 }
 
-// families are the native bodies of InvokeModel that every model answers.
-func families(r *request) []bedrock.Family {
-	chat := func(body []byte, call bedrock.Call) (*api.Request, api.Codec, *api.Error) {
-		c := openaiCall(r)
-		c.Model = call.Model
-		req, codec, err := openai.DecodeChat(body, c)
-		if err != nil {
-			return nil, nil, err
-		}
-		return req, codec.Bare(), nil
+func invokeHeaders(r *request, stream bool) bedrock.InvokeHeaders {
+	accept := "accept"
+	if stream {
+		accept = "x-amzn-bedrock-accept"
 	}
-	return []bedrock.Family{
-		{Name: "OpenAI chat", Key: "messages", Decode: chat},
-		bedrock.Llama(),
+	return bedrock.InvokeHeaders{
+		Accept:           r.value(accept),
+		GuardrailID:      r.value("x-amzn-bedrock-guardrailidentifier"),
+		GuardrailVersion: r.value("x-amzn-bedrock-guardrailversion"),
+		Trace:            r.value("x-amzn-bedrock-trace"),
+		Latency:          r.value("x-amzn-bedrock-performanceconfig-latency"),
+		Tier:             r.value("x-amzn-bedrock-service-tier"),
+		MetadataJSON:     r.value("x-amzn-bedrock-request-metadata"),
 	}
 }
 

@@ -315,11 +315,11 @@ func testPanicsEndOneRequestOnly(t *testing.T, start starter) {
 	f := start(t, setup{noEOS: true})
 	plant := func(path string, o operation, left int) {
 		inner := o.decode
-		o.decode = func(r *request) (*api.Request, api.Codec, *api.Error) {
+		o.decode = func(s *Server, r *request) (*api.Request, api.Codec, *api.Error) {
 			if left < 0 {
 				panic("BUG: planted")
 			}
-			req, codec, err := inner(r)
+			req, codec, err := inner(s, r)
 			return req, &panicCodec{codec, left}, err
 		}
 		f.srv.routes[path] = []route{generates(o)}

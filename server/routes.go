@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"basalt/server/anthropic"
 	"basalt/server/api"
 	"basalt/server/bedrock"
 	"basalt/server/openai"
@@ -23,6 +24,18 @@ type dialect struct {
 func openaiDialect() *dialect { return &dialect{"x-request-id", failOpenAI} }
 
 func bedrockDialect() *dialect { return &dialect{"x-amzn-RequestId", failBedrock} }
+
+func anthropicDialect() *dialect { return &dialect{"request-id", failAnthropic} }
+
+func failAnthropic(err *api.Error, id string) reply {
+	p := reply{
+		status: anthropic.Status(err), contentType: "application/json",
+		body: anthropic.AppendError(nil, err, id),
+	}
+	p.set("request-id", id)
+	setRetry(&p, err)
+	return p
+}
 
 func failOpenAI(err *api.Error, id string) reply {
 	p := reply{
@@ -57,8 +70,12 @@ func setRetry(p *reply, err *api.Error) {
 
 // dialectOf tells from a raw target who is asking, also where there is no such route.
 func dialectOf(target string) *dialect {
-	if strings.HasPrefix(target, "/model/") {
+	has := func(prefix string) bool { return strings.HasPrefix(target, prefix) }
+	switch {
+	case has("/model/"):
 		return bedrockDialect()
+	case has("/v1/messages"), has("/anthropic/"):
+		return anthropicDialect()
 	}
 	return openaiDialect()
 }
@@ -76,9 +93,13 @@ type route struct {
 
 // generates is the route of an operation.
 func generates(o operation) route {
+	serve := (*Server).generate
+	if o.count != nil {
+		serve = (*Server).count
+	}
 	return route{
 		method: "POST", action: o.action, inference: true,
-		serve: func(s *Server, r *request) reply { return s.generate(r, &o) },
+		serve: func(s *Server, r *request) reply { return serve(s, r, &o) },
 	}
 }
 
@@ -105,6 +126,13 @@ func routeTable() map[string][]route {
 			serve: (*Server).serveModels,
 		})
 	}
+	for _, base := range []string{"/v1", "/anthropic/v1"} {
+		t[base+"/messages"] = []route{generates(messages())}
+		t[base+"/messages/count_tokens"] = []route{generates(countMessage())}
+	}
+	t["/anthropic/v1/models"] = reads(route{
+		action: "ListModels", inference: true, serve: (*Server).serveAnthropicModels,
+	})
 	return t
 }
 
@@ -113,11 +141,11 @@ func (s *Server) find(path string) ([]route, *api.Error) {
 	if t, ok := s.routes[path]; ok {
 		return t, nil
 	}
-	for _, base := range []string{"/v1/models/", "/openai/v1/models/"} {
+	for _, base := range []string{"/v1/models/", "/openai/v1/models/", "/anthropic/v1/models/"} {
 		if id, ok := strings.CutPrefix(path, base); ok && id != "" {
 			return []route{{
 				method: "GET", action: "GetModel", inference: true,
-				serve: modelRoute(id),
+				serve: modelRoute(id, dialectOf(path)),
 			}}, nil
 		}
 	}
@@ -197,18 +225,21 @@ func (s *Server) refuse(r *request, d *dialect, err *api.Error) reply {
 	return p
 }
 
-func modelRoute(escaped string) func(*Server, *request) reply {
+func modelRoute(escaped string, d *dialect) func(*Server, *request) reply {
 	return func(s *Server, r *request) reply {
 		id, _ := decodeSegment(escaped)
-		m := s.models[id]
+		m := s.modelOf(id)
 		if m == nil || !r.mayUse(m) {
-			return s.refuse(r, openaiDialect(), unknownModel(id, "model"))
+			return s.refuse(r, d, unknownModel(id, "model"))
+		}
+		appendModel := openai.AppendModel
+		if d.idHeader == anthropicDialect().idHeader {
+			appendModel = anthropic.AppendModel
 		}
 		p := reply{
-			status: 200, contentType: "application/json",
-			body: openai.AppendModel(nil, m.info(id)),
+			status: 200, contentType: "application/json", body: appendModel(nil, m.info(id)),
 		}
-		p.set("x-request-id", r.id)
+		p.set(d.idHeader, r.id)
 		return p
 	}
 }
@@ -224,7 +255,8 @@ func unknownModel(id, field string) *api.Error {
 	}
 }
 
-func (s *Server) serveModels(r *request) reply {
+// visible are the models that a request's principal may use, under each of their names.
+func (s *Server) visible(r *request) []api.ModelInfo {
 	var infos []api.ModelInfo
 	for _, m := range s.served {
 		if !r.mayUse(m) {
@@ -234,8 +266,20 @@ func (s *Server) serveModels(r *request) reply {
 			infos = append(infos, *m.info(id))
 		}
 	}
-	p := reply{status: 200, contentType: "application/json", body: openai.AppendModels(nil, infos)}
+	return infos
+}
+
+func (s *Server) serveModels(r *request) reply {
+	body := openai.AppendModels(nil, s.visible(r))
+	p := reply{status: 200, contentType: "application/json", body: body}
 	p.set("x-request-id", r.id)
+	return p
+}
+
+func (s *Server) serveAnthropicModels(r *request) reply {
+	body := anthropic.AppendModels(nil, s.visible(r))
+	p := reply{status: 200, contentType: "application/json", body: body}
+	p.set("request-id", r.id)
 	return p
 }
 

@@ -30,8 +30,17 @@ func (s *streamSink) flush() error {
 func (g *generation) streamReply() reply {
 	p := reply{status: 200, contentType: g.op.streamType, headers: slices.Clone(g.op.headers)}
 	p.set(g.op.dialect.idHeader, g.r.id)
+	p.headers = append(p.headers, g.echoed()...)
 	p.stream = g.stream
 	return p
+}
+
+// echoed are the headers that an answer repeats of its request.
+func (g *generation) echoed() [][2]string {
+	if c, ok := g.codec.(interface{ Headers() [][2]string }); ok {
+		return c.Headers()
+	}
+	return nil
 }
 
 // stream writes the whole stream. It is a panic boundary: the status is out already, so a failure

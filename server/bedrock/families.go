@@ -33,13 +33,16 @@ type textFamily struct {
 // models is a setting that the model's own defaults decide.
 const models = -1
 
-// Llama is the family of Meta Llama bodies, and of custom models' BedrockCompletion.
+// Llama is the family of Meta Llama bodies, and of custom models' BedrockCompletion. A prompt with
+// max_tokens is of another family.
 func Llama() Family {
-	return textFamily{
+	f := textFamily{
 		name: "llama", title: "Meta Llama", prompt: "prompt", limit: "max_gen_len", limitOr: 512,
 		temperature: 0.5, hottest: 1, topPName: "top_p", topP: 0.9,
 		chunk: llamaChunk, answer: llamaAnswer,
 	}.family("prompt")
+	f.Fits = func(o *api.Object) bool { return !o.Has("max_tokens") }
+	return f
 }
 
 // MistralText is the family of Mistral AI's instruct bodies.
@@ -49,7 +52,7 @@ func MistralText() Family {
 		limitOr: 512, temperature: 0.5, hottest: 1, topPName: "top_p", topP: 0.9,
 		topKName: "top_k", topK: 50, maxTopK: 200, stop: "stop", maxStops: 10,
 		chunk: mistralTextChunk, answer: mistralTextAnswer,
-	}.family("prompt", "max_tokens")
+	}.family("prompt")
 }
 
 // DeepSeek is the family of DeepSeek-R1's text bodies.
@@ -58,7 +61,7 @@ func DeepSeek() Family {
 		name: "deepseek", title: "DeepSeek text", prompt: "prompt", limit: "max_tokens",
 		temperature: models, hottest: 1, topPName: "top_p", topP: models, stop: "stop",
 		maxStops: 10, chunk: deepSeekChunk, answer: deepSeekAnswer,
-	}.family("prompt", "max_tokens")
+	}.family("prompt")
 }
 
 // TitanText is the family of Amazon Titan's text bodies.
@@ -80,7 +83,7 @@ func CohereCommand() Family {
 		choices: "num_generations", maxChoices: 5,
 		only:  map[string]string{"return_likelihoods": `"NONE"`, "truncate": `"NONE"`},
 		chunk: commandChunk, answer: commandAnswer,
-	}.family("prompt", "max_tokens")
+	}.family("prompt")
 }
 
 func (f textFamily) family(keys ...string) Family {

@@ -10,9 +10,8 @@ import (
 type Family struct {
 	Name  string // in configuration and logs
 	Title string // in messages
-	// Keys are fields of which a body of the family has all; Key is short for one.
+	// Keys are fields of which a body of the family has all.
 	Keys []string
-	Key  string
 	// Fits, where it is set, tells bodies that have the Keys from those of other families.
 	Fits   func(o *api.Object) bool
 	Decode func(body []byte, call Call) (*api.Request, api.Codec, *api.Error)
@@ -24,8 +23,8 @@ type Family struct {
 
 // fits reports a body that can be the family's.
 func (f *Family) fits(o *api.Object) bool {
-	for _, key := range append(f.Keys, f.Key) {
-		if key != "" && !o.Has(key) {
+	for _, key := range f.Keys {
+		if !o.Has(key) {
 			return false
 		}
 	}
@@ -89,10 +88,7 @@ func keys(families []Family) string {
 		if i > 0 {
 			list += " or "
 		}
-		for j, key := range append(families[i].Keys, families[i].Key) {
-			if key == "" {
-				continue
-			}
+		for j, key := range families[i].Keys {
 			if j > 0 {
 				list += " and "
 			}

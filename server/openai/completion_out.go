@@ -18,6 +18,13 @@ func NewCompletion(req *api.Request, call Call, includeUsage bool) *Completion {
 	}
 }
 
+// Bare makes c write documents with a newline each instead of the frames of server-sent events. It
+// returns c.
+func (c *Completion) Bare() *Completion {
+	c.frame = frame{after: "\n"}
+	return c
+}
+
 // AppendEvent implements api.Codec.
 func (c *Completion) AppendEvent(dst []byte, e *api.Event) []byte {
 	switch e.Kind {
