@@ -126,11 +126,23 @@ LEAST = ["What is the smallest of {l}?", "Which number is the smallest: {l}?",
          "Find the minimum of {l}.", "What is the minimum of {l}?"]
 
 
-def shelves(ordered, down):
-    """The numbers of two digits on shelves by their first one, in order; empty shelves too."""
+def lettered(values):
+    """The numbers as two digits, each with a letter: the how manieth of its shelf it is."""
+    seen, out = [], []
+    for v in values:
+        seen.append(v // 10)
+        out.append(f"{v:02d}" + "abcdef"[seen.count(v // 10) - 1])
+    return " ".join(out)
+
+
+def shelves(values, down):
+    """The numbers on shelves by their first digit, in order; before each, the letter that says how
+    many are still to come."""
     out = []
     for tens in sorted(range(10), reverse=down):
-        out.append(f"{tens}" + "".join(f" {v:02d}" for v in ordered if v // 10 == tens))
+        shelf = sorted((v for v in values if v // 10 == tens), reverse=down)
+        out.append(f"{tens}" + "".join(f"{'abcdef'[len(shelf) - 1 - i]}{v:02d}"
+                                       for i, v in enumerate(shelf)))
     return ";".join(out)
 
 
@@ -145,7 +157,7 @@ def sort(rng, level):
     if kind >= 2:
         return single("sort", key, ask, padded, str(max(values) if kind == 2 else min(values)))
     ordered = sorted(values, reverse=kind == 1)
-    thought = padded + ";" + shelves(ordered, kind == 1)
+    thought = lettered(values) + ";" + shelves(values, kind == 1)
     return single("sort", key, ask, thought, ", ".join(map(str, ordered)))
 
 
