@@ -18,7 +18,7 @@ type Batch struct {
 	// SeqLens has the S context lengths after this step, new tokens included.
 	SeqLens []int32
 	// BlockTables has S rows of MaxBlocks block ids; row s is valid for its first
-	// ceil(SeqLens[s] / block size) entries.
+	// ceil(SeqLens[s] / block size) entries; what the others hold is not specified.
 	BlockTables []int32
 	MaxBlocks   int
 

@@ -7,7 +7,8 @@ import (
 )
 
 // Tensor is one weight as it lies in a file. Data aliases the checkpoint's mapping: it is read-only
-// and valid until the checkpoint is closed. Shape is row-major, [out, in] for a matrix.
+// and valid until the checkpoint is closed, and begins on a multiple of the size of its numbers (of
+// two bytes for blocks). Shape is row-major, [out, in] for a matrix.
 type Tensor struct {
 	DType DType
 	Shape []int

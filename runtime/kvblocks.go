@@ -9,9 +9,9 @@ func NumKVBlocks(p *Program, o CompileOptions) (int, error) {
 	perSeq := int64((o.MaxContext + o.BlockSize - 1) / o.BlockSize)
 	fit := o.KVBytes / perBlock
 	if fit < perSeq {
-		return 0, fmt.Errorf("a sequence of %d tokens needs %d MiB of KV cache, %d MiB are given: "+
-			"give more memory, a shorter context or a smaller KV data type",
-			o.MaxContext, (perSeq*perBlock+1<<20-1)>>20, o.KVBytes>>20)
+		return 0, fmt.Errorf("a sequence of %d tokens needs %.1f MiB of KV cache, %.1f MiB are "+
+			"given: give more memory, a shorter context or a smaller KV data type",
+			o.MaxContext, float64(perSeq*perBlock)/(1<<20), float64(o.KVBytes)/(1<<20))
 	}
 	return int(min(fit, perSeq*int64(o.MaxSeqs))), nil
 }
