@@ -121,7 +121,8 @@ func newModelOn(t testing.TB, s *setup) (Model, *batcher.Loop) {
 	},
 		batcher.Options{})
 	m := Model{
-		ID: "tiny", Aliases: append([]string{"meta.tiny-v1:0"}, s.aliases...), Tokenizer: tok, Loop: loop,
+		ID: "tiny", Aliases: append([]string{"meta.tiny-v1:0"}, s.aliases...),
+		Tokenizer: tok, Loop: loop,
 		MaxContext: s.context, EOS: []int32{tok.EOS()}, Created: time.Unix(1700000000, 0),
 	}
 	if s.noEOS {

@@ -13,6 +13,8 @@ type model struct {
 	// markers are the control tokens that the output parser must see; all others are left out of
 	// the text.
 	markers map[int32]bool
+	// toolless models have a template that knows no tools.
+	toolless bool
 	// controls finds the control tokens that a text spells.
 	controls *stopper
 }
@@ -21,6 +23,9 @@ func newModel(m *Model) *model {
 	out := &model{Model: *m, vocab: int32(m.Tokenizer.Vocab())}
 	if m.Template != nil {
 		out.format = chat.DetectFormat(m.Template.Source())
+		if out.toolless = !knowsTools(m.Template); out.toolless {
+			out.format.Calls = chat.Hermes().Calls
+		}
 	}
 	out.markers = make(map[int32]bool)
 	for _, marker := range formatMarkers(&out.format) {

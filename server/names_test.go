@@ -38,6 +38,7 @@ func TestVendorsAreReadFromIDs(t *testing.T) {
 	}
 	is("meta.llama3-1-8b-instruct-v1:0", "meta")
 	is("us.meta.llama3-1-8b-instruct-v1:0", "meta")
-	is("arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-lite-v1:0", "amazon")
+	is("arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-lite-v1:0",
+		"amazon")
 	is("llama3-chat", "")
 }

@@ -12,9 +12,12 @@ import (
 // it as text.
 type outputParser struct {
 	parser *chat.Parser
-	short  bool // the family's templates want ids of 9 characters
+	short  bool   // the family's templates want ids of 9 characters
+	forced string // the beginning of the output, which stands in the prompt
+	one    bool   // the first call ends the output
 	calls  int
 	broken bool
+	over   bool // nothing that follows counts
 }
 
 // newOutputParser makes the parser of one choice: nil where nothing is to be found, as in raw
@@ -30,7 +33,10 @@ func newOutputParser(g *generation) *outputParser {
 	if f.Think == "" && len(f.Calls) == 0 && len(f.Ignore) == 0 {
 		return nil
 	}
-	return &outputParser{parser: chat.NewParser(f), short: f.Name == "mistral"}
+	return &outputParser{
+		parser: chat.NewParser(f), short: f.Name == "mistral", forced: g.forced,
+		one: g.req.OneTool,
+	}
 }
 
 func (p *outputParser) feed(q *sequence, text []byte) {
@@ -38,15 +44,33 @@ func (p *outputParser) feed(q *sequence, text []byte) {
 		q.emitText(api.TextDelta, text)
 		return
 	}
-	p.emit(q, p.parser.Feed(string(text)))
+	p.begin(q)
+	if !p.over {
+		p.emit(q, p.parser.Feed(string(text)))
+	}
 }
+
+// begin takes what the prompt has of the answer.
+func (p *outputParser) begin(q *sequence) {
+	if p.forced != "" {
+		text := p.forced
+		p.forced = ""
+		p.emit(q, p.parser.Feed(text))
+	}
+}
+
+// ended reports an output that is complete though the model goes on.
+func (p *outputParser) ended() bool { return p != nil && p.over }
 
 // end flushes what is held and says how a choice ended that stopped by itself.
 func (p *outputParser) end(q *sequence) api.FinishReason {
 	if p == nil {
 		return api.FinishStop
 	}
-	p.emit(q, p.parser.Close())
+	p.begin(q)
+	if !p.over {
+		p.emit(q, p.parser.Close())
+	}
 	switch {
 	case p.broken:
 		return api.FinishBadTool
@@ -74,6 +98,10 @@ func (p *outputParser) emit(q *sequence, events []chat.Event) {
 		case chat.EventCallEnd:
 			p.broken = p.broken || e.Broken
 			q.g.emit(q.begin(api.ToolStop))
+			if p.one {
+				p.over = true
+				return
+			}
 		default: // markers
 		}
 	}

@@ -77,9 +77,16 @@ func (g *generation) chatPrompt() ([]int32, *api.Error) {
 	if err != nil {
 		return nil, err
 	}
+	messages, last, err := g.prefill(messages)
+	if err != nil {
+		return nil, err
+	}
 	in := chat.Input{Messages: messages, AddGenerationPrompt: true}
 	if req.ToolChoice.Mode != api.ToolNone {
 		in.Tools = m.chatTools(req)
+	}
+	if m.toolless {
+		in.Messages, in.Tools = describeTools(in.Messages, in.Tools), nil
 	}
 	if len(req.TemplateArgs) > 0 {
 		in.Kwargs = make(map[string]json.RawMessage, len(req.TemplateArgs))
@@ -91,10 +98,15 @@ func (g *generation) chatPrompt() ([]int32, *api.Error) {
 	if rerr != nil {
 		return nil, templateError(m, rerr)
 	}
+	if last != nil {
+		text += begun(m.format, text, last)
+	}
+	if text, err = g.force(text); err != nil {
+		return nil, err
+	}
 	if err := m.checkText(len(text)); err != nil {
 		return nil, err
 	}
-	g.rendered = text
 	ids := m.encodeRendered(text)
 	if len(ids) == 0 {
 		return nil, api.FieldError("messages", "the conversation is empty")

@@ -126,7 +126,8 @@ func testATemplatesRefusalIsTold(t *testing.T, start starter) {
 	f := start(t, setup{})
 	body := `{"messages":[{"role":"assistant","content":[` +
 		`{"toolUse":{"toolUseId":"a","name":"f","input":{}}},` +
-		`{"toolUse":{"toolUseId":"b","name":"f","input":{}}}]}]}`
+		`{"toolUse":{"toolUseId":"b","name":"f","input":{}}}]},{"role":"user","content":[` +
+		`{"toolResult":{"toolUseId":"a","content":[{"text":"x"}]}}]}]}`
 	message, name := awsError(t, f.post(conversePath, body))
 	if name != "ValidationException" || !strings.Contains(message,
 		"only supports single tool-calls") {

@@ -81,6 +81,11 @@ func (q *sequence) take(e *batcher.Event) error {
 	}
 	if e.Finish == batcher.FinishNone {
 		q.release(len(q.text)-q.stop.held(), false)
+		if q.parse.ended() {
+			q.done = true
+			q.stream.Abort()
+			q.conclude(api.FinishStop, "")
+		}
 		return nil
 	}
 	q.done = true

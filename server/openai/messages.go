@@ -161,7 +161,9 @@ func readTools(o *api.Object, req *api.Request) {
 			req.Tools = append(req.Tools, readTool(t))
 		}
 	}
-	readBool(o, "parallel_tool_calls")
+	if many, ok := o.NotNull("parallel_tool_calls"); ok {
+		req.OneTool = !many.Bool()
+	}
 	readToolChoice(o, req)
 }
 
@@ -220,13 +222,13 @@ func readToolChoice(o *api.Object, req *api.Request) {
 		}
 		return
 	}
-	switch o.OneOf("tool_choice", "none", "auto", "required") {
+	switch o.OneOf("tool_choice", "none", "auto", "required", "any") {
 	case "none":
 		req.ToolChoice.Mode = api.ToolNone
-	case "required":
+	case "required", "any":
 		req.ToolChoice.Mode = api.ToolRequired
 		if len(req.Tools) == 0 {
-			v.Fail("is \"required\", but there are no tools")
+			v.Fail("asks for a tool, but there are no tools")
 		}
 	}
 }
