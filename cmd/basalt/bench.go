@@ -90,6 +90,9 @@ func (c *benchOfflineCmd) compile(ctx context.Context, dev runtime.Device) (
 	if err != nil {
 		return nil, nil, opts, err
 	}
+	if err = c.encode(ctx, m); err != nil {
+		return nil, nil, opts, fmt.Errorf("--quantize: %w", err)
+	}
 	if opts, err = c.compileOptions(m, dev.Info()); err != nil {
 		return nil, nil, opts, err
 	}

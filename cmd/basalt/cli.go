@@ -15,6 +15,10 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
 	Bench   benchCmd   `cmd:"" help:"Measure tokens per second."`
 	Inspect inspectCmd `cmd:"" help:"Print a model's program, parameters, bytes and FLOPs."`
+
+	Quantize quantizeCmd `cmd:"" help:"Write a model as a GGUF file, its weights in fewer bits."`
+	Eval     evalCmd     `cmd:"" help:"Measure perplexity of a text, and divergence from another model."`
+
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke the keys that callers prove themselves by."`
 	Certs   certsCmd   `cmd:"" help:"Make TLS certificates for a site without a public authority."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what is missing, and what to do."`
@@ -29,7 +33,7 @@ type modelFlags struct {
 	KVMemory     byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what the sequences can use, at most a third of the free memory)."`
 	Threads      int      `placeholder:"N" help:"Worker threads of the CPU device (default: one for each core)."`
 	ISA          string   `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx2, neon or portable."`
-	Quantize     string   `placeholder:"TYPE" help:"Store the matrices as q8_0 or q4_0 at load."`
+	Quantize     string   `placeholder:"TYPE" help:"Quantise the weights at load: q8_0 or q4_0 all matrices, or a type of basalt quantize such as q4_k_m or q4_0_search."`
 	Load         string   `default:"auto" enum:"auto,dummy" help:"auto reads files; dummy makes random weights for a named shape, for benches."`
 	DummySeed    uint64   `default:"1" hidden:"" help:"Seed of dummy weights."`
 	ChatTemplate string   `type:"existingfile" placeholder:"FILE" help:"Chat template (Jinja) to use instead of the model's own."`

@@ -75,6 +75,9 @@ func (f *modelFlags) openModel(ctx context.Context, dev runtime.Device, path str
 	if err != nil {
 		return nil, err
 	}
+	if err := f.encode(ctx, m); err != nil {
+		return nil, errors.Join(fmt.Errorf("--quantize: %w", err), m.Close())
+	}
 	o := &opened{name: modelName(path), path: path, model: m}
 	if err := f.finish(ctx, o, dev); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open model %q: %w", path, err), m.Close())

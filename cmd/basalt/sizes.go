@@ -52,13 +52,8 @@ func (f *modelFlags) parseTypes(o *runtime.CompileOptions) error {
 			return fmt.Errorf("--kv-dtype %s: the cache is kept in f32 or bf16", f.KVDtype)
 		}
 	}
-	if f.Quantize != "" {
-		if o.Quantize, err = runtime.ParseDType(f.Quantize); err != nil {
-			return fmt.Errorf("--quantize: %w", err)
-		}
-		if o.Quantize != runtime.Q8_0 && o.Quantize != runtime.Q4_0 {
-			return fmt.Errorf("--quantize %s: weights are quantised to q8_0 or q4_0", f.Quantize)
-		}
+	if o.Quantize, err = f.deviceFormat(); err != nil {
+		return fmt.Errorf("--quantize: %w", err)
 	}
 	return nil
 }
