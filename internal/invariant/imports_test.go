@@ -25,7 +25,7 @@ var rooms = []struct {
 	{"models/box", nil},
 	{"models/...", []string{"runtime", "internal/...", "models/..."}},
 	{"cpu", []string{"runtime", "internal/..."}},
-	{"neuron/...", []string{"runtime", "internal/..."}},
+	{"neuron/...", []string{"runtime", "internal/...", "neuron/..."}},
 	{"cuda/...", []string{"runtime", "internal/...", "kernels/..."}},
 	{"batcher", []string{"runtime", "internal/..."}},
 	{"server/bedrock", []string{"server/api"}},

@@ -1,0 +1,53 @@
+package hloeval
+
+import (
+	"slices"
+
+	"basalt/neuron/hlo"
+)
+
+// dot brings both operands to [batch, rows, contracted] and multiplies rows with rows.
+func dot(in *hlo.Instruction, ops []Value) (Value, error) {
+	n := in.Dot
+	a, m := arrange(ops[0], n.LHSBatch, n.LHSContract)
+	b, cols := arrange(ops[1], n.RHSBatch, n.RHSContract)
+	k := 1
+	for _, d := range n.LHSContract {
+		k *= ops[0].Shape.Dims[d]
+	}
+	out := Make(in.Shape)
+	batches := len(out.F) / max(m*cols, 1)
+	for i := range batches {
+		multiply(out.F[i*m*cols:(i+1)*m*cols], a.F[i*m*k:(i+1)*m*k], b.F[i*cols*k:(i+1)*cols*k], k)
+	}
+	round(in.Shape.DType, out.F)
+	return out, nil
+}
+
+// arrange gives x as [batch, rest, contract] and the number of rest rows.
+func arrange(x Value, batch, contract []int) (Value, int) {
+	rest := split(x.Shape.Rank(), append(slices.Clone(batch), contract...))
+	rows := 1
+	for _, d := range rest {
+		rows *= x.Shape.Dims[d]
+	}
+	return permute(x, slices.Concat(batch, rest, contract)), rows
+}
+
+// multiply is out[i][j] = a[i] . b[j] for rows of k numbers.
+func multiply(out, a, b []float32, k int) {
+	m, n := len(a)/k, len(b)/k
+	wide := make([]float64, k)
+	for i := range m {
+		for j, v := range a[i*k : (i+1)*k] {
+			wide[j] = float64(v)
+		}
+		for j := range n {
+			var sum float64
+			for l, v := range b[j*k : (j+1)*k] {
+				sum += wide[l] * float64(v)
+			}
+			out[i*n+j] = float32(sum)
+		}
+	}
+}
