@@ -45,8 +45,31 @@ fuzz: prereq ## run every fuzz target for FUZZTIME (30s)
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-bench: build ## a first table: tokens per second on a 1B shape with random weights
-	./basalt bench offline --load dummy --quantize q4_0
+ROUNDS_BENCH ?= 3
+bench: build ## every workload, beside the last recorded run (WORKLOADS='offline/*,http/*')
+	./basalt bench run --workloads '$(WORKLOADS)' --rounds $(ROUNDS_BENCH)
+
+bench-record: build ## make bench, and add the run to bench/history
+	@git diff --quiet HEAD -- ':!bench/history' || { echo "commit first: a run is recorded under its commit"; exit 1; }
+	./basalt bench run --workloads '$(WORKLOADS)' --rounds $(ROUNDS_BENCH) --record
+
+BASE ?= HEAD~1
+bench-regress: build ## this tree and the commit BASE in turn: what is better, worse, or the same
+	rm -rf $(CACHE)/base && mkdir -p $(CACHE)/base
+	git archive $(BASE) | tar -x -C $(CACHE)/base
+	cd $(CACHE)/base && CGO_ENABLED=1 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(shell git rev-parse --short $(BASE))' -o basalt ./cmd/basalt
+	./basalt bench regress --base $(CACHE)/base/basalt --workloads '$(WORKLOADS)'
+
+bench-report: build ## the record as one HTML page and one image, in dist/
+	@mkdir -p dist
+	./basalt bench report --html dist/bench-report.html --png dist/bench-report.png
+
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser)
+test-report: ## look at the report in a browser (headless Chromium)
+	@test -n "$(CHROMIUM)" || { echo "Chromium is missing (Debian: apt-get install chromium)"; exit 1; }
+	CHROMIUM=$(CHROMIUM) $(GO) test -count=1 -run Chromium -v ./bench/page
+
+.PHONY: bench-record bench-regress bench-report test-report
 
 # Names of rows and of files: basalt bench cpu --help. The files are made by
 # tools/shapes/make_gguf.py and llama-quantize.

@@ -57,6 +57,22 @@ func (c *Cost) GOPs(r *OfflineRow) float64 {
 	return float64(ops) * r.TokensPerSec / 1e9
 }
 
+// Result gives the rates, and the machine's ceilings beside them.
+func (r *OfflineReport) Result() *Result {
+	out := &Result{What: fmt.Sprintf("%s on %d threads", r.Model, r.Threads)}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		name := row.Work
+		if name == "decode" {
+			name = fmt.Sprintf("decode %d", row.Sequences)
+		}
+		out.Add(name, "tok/s", row.Mean)
+	}
+	out.Add("machine: read", "GB/s", r.Read())
+	out.Add("machine: peak", "GOP/s", r.Cost.PeakGOPs)
+	return out
+}
+
 // WriteOffline prints a report as a table, with the shares of bandwidth and peak.
 func WriteOffline(w io.Writer, r *OfflineReport) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

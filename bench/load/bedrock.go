@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// converse is Bedrock's ConverseStream. Bedrock's APIs cannot ask for answers of a certain length, so
-// that a model may end early.
+// converse is Bedrock's ConverseStream. Bedrock's APIs cannot ask for answers of a certain length,
+// so that a model may end early.
 func converse() dialect {
 	return dialect{
 		path: func(model string) string {

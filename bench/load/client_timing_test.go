@@ -197,9 +197,9 @@ func receiveCanned(b *testing.B, streams, tokens, burst int, period time.Duratio
 	return float64(streams*tokens) / (float64(last-first) / 1e9), late
 }
 
-// BenchmarkReceive shows the tokens that the generator receives in a second from 64 streams, and how
-// precise its times are meanwhile. A source that writes events one by one costs the kernel more than
-// it costs the generator; servers that are this fast write several at a time.
+// BenchmarkReceive shows the tokens that the generator receives in a second from 64 streams, and
+// how precise its times are meanwhile. A source that writes events one by one costs the kernel more
+// than it costs the generator; servers that are this fast write several at a time.
 func BenchmarkReceive(b *testing.B) {
 	const streams = 64
 	f := func(rate, burst int) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"basalt/bench"
+	"basalt/bench/proc"
 )
 
 // basalt drives this project's program.
@@ -63,7 +64,7 @@ func (b *basalt) offlineArgs(j *job) []string {
 	return append(args, "--sequences", sizes)
 }
 
-func (b *basalt) serverArgs(j *job) serverArgs {
+func (b *basalt) serverArgs(j *job) proc.Args {
 	args := []string{
 		b.program, "serve", b.model(j), "--threads", strconv.Itoa(j.threads),
 		"--max-seqs", strconv.Itoa(max(j.rows[0].n, 1)),

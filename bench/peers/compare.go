@@ -5,7 +5,21 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"basalt/bench/proc"
 )
+
+// Exec runs a program to its end, as proc.Run does.
+type Exec func(ctx context.Context, argv []string) (stdout, stderr []byte, err error)
+
+// Start runs a server until it is stopped, as proc.Start does.
+type Start func(ctx context.Context, args proc.Args) (*proc.Server, error)
+
+// both runs a program that may fail, and joins its two outputs.
+func (e Exec) both(ctx context.Context, argv []string) ([]byte, error) {
+	stdout, stderr, err := e(ctx, argv)
+	return append(stdout, stderr...), err
+}
 
 // Config says what Compare measures and with what.
 type Config struct {

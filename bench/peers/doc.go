@@ -2,7 +2,7 @@
 //
 // rows.go is the table of what is measured and the metrics of each row. job.go joins rows that one
 // process measures. basalt.go and llama.go know the two programs' command lines and outputs;
-// process.go starts them. compare.go runs the jobs in turn, A B A B ..., and hands out samples;
+// compare.go runs the jobs in turn, A B A B ..., and hands out samples;
 // quiet.go tells how much of the machine others used meanwhile. record.go keeps samples as lines of
 // JSON, so that a table may grow over several runs; table.go prints medians, spreads and ratios.
 //

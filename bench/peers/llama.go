@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"basalt/bench/proc"
 )
 
 // llama drives the programs of a llama.cpp build.
@@ -90,7 +92,7 @@ func (l *llama) batchedArgs(j *job) []string {
 
 // serverArgs leave the prompt cache out: every prompt of the load is new, and at rest it only costs
 // memory.
-func (l *llama) serverArgs(j *job) serverArgs {
+func (l *llama) serverArgs(j *job) proc.Args {
 	t, slots, ctx := strconv.Itoa(j.threads), max(j.rows[0].n, 1), 4096
 	if j.kind == kindServe {
 		ctx = slots * 256

@@ -1,24 +1,21 @@
 package peers
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"basalt/bench/load"
+	"basalt/bench/proc"
 )
 
 // serve loads a server as its clients do: streams over pooled connections. A request that fails is
 // counted and sent again, so that both servers do the same work.
-func serve(ctx context.Context, start Start, args serverArgs, j *job) (figures, error) {
+func serve(ctx context.Context, start Start, args proc.Args, j *job) (figures, error) {
 	s, err := start(ctx, args)
 	if err != nil {
 		return nil, err
@@ -86,7 +83,7 @@ func requests(clients int) int {
 
 // startUp measures exec to ready, memory at rest, and exec to the end of a first answer of one
 // token.
-func startUp(ctx context.Context, start Start, args serverArgs, files []string, j *job) (figures,
+func startUp(ctx context.Context, start Start, args proc.Args, files []string, j *job) (figures,
 	error,
 ) {
 	s, err := start(ctx, args)
@@ -95,9 +92,13 @@ func startUp(ctx context.Context, start Start, args serverArgs, files []string, 
 	}
 	f, id := make(figures), j.rows[0].ID
 	f.set(id, "ready", s.Ready.Seconds()*1000)
-	err = memory(f, id, s.PID)
+	m, err := proc.ReadMemory(s.PID)
+	f.set(id, "resident", m.Resident/1e6)
+	f.set(id, "anonymous", m.Anonymous/1e6)
 	if err == nil {
-		err = firstAnswer(ctx, f, id, s)
+		var took time.Duration
+		took, err = s.FirstAnswer(ctx)
+		f.set(id, "first answer", took.Seconds()*1000)
 	}
 	if err = errors.Join(err, s.Stop()); err != nil {
 		return nil, err
@@ -112,60 +113,4 @@ func startUp(ctx context.Context, start Start, args serverArgs, files []string, 
 	}
 	f.set(id, "size", float64(size)/1e6)
 	return f, nil
-}
-
-// memory notes what of a process is resident, in 10^6 bytes.
-func memory(f figures, id string, pid int) error {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return err
-	}
-	f.set(id, "resident", statusKiB(string(data), "VmRSS")*1024/1e6)
-	f.set(id, "anonymous", statusKiB(string(data), "RssAnon")*1024/1e6)
-	return nil
-}
-
-// statusKiB finds a line "key: N kB" of /proc/PID/status.
-func statusKiB(status, key string) float64 {
-	for line := range strings.Lines(status) {
-		rest, found := strings.CutPrefix(line, key+":")
-		var kib float64
-		if found {
-			_, err := fmt.Sscanf(rest, "%f kB", &kib)
-			if err == nil {
-				return kib
-			}
-		}
-	}
-	return 0
-}
-
-func firstAnswer(ctx context.Context, f figures, id string, s *Server) error {
-	name, err := load.FirstModel(ctx, http.DefaultClient, s.URL, "")
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(map[string]any{
-		"model": name, "prompt": []int{100, 200, 300}, "max_tokens": 1, "temperature": 0,
-	})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v1/completions",
-		bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("cannot ask for a first answer: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the first answer has status %d: %s (%v)", resp.StatusCode, text, err)
-	}
-	f.set(id, "first answer", time.Since(s.Began).Seconds()*1000)
-	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"basalt/bench/proc"
 )
 
 // standIn is a server that streams tokens as OpenAI's completions do; it drops the connection of
@@ -33,8 +35,8 @@ func standIn(t *testing.T, dropped int64) (Start, *atomic.Bool) {
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	return func(context.Context, serverArgs) (*Server, error) {
-		return &Server{
+	return func(context.Context, proc.Args) (*proc.Server, error) {
+		return &proc.Server{
 			URL: s.URL, PID: os.Getpid(), Began: time.Now(), Ready: 250 * time.Millisecond,
 			Stop: func() error { stopped.Store(true); return nil },
 		}, nil
@@ -72,46 +74,6 @@ func TestStartUp(t *testing.T) {
 	if got["ready"] != 250 || got["size"] != 6 || got["resident"] <= got["anonymous"] ||
 		got["anonymous"] <= 0 || got["first answer"] <= 0 || !stopped.Load() {
 		t.Errorf("figures %v", got)
-	}
-}
-
-// TestMain lets this program stand in for a server: "stand-in HOST PORT" answers, and without an
-// address fails as a server without its model does.
-func TestMain(m *testing.M) {
-	if len(os.Args) < 2 || os.Args[1] != "stand-in" {
-		os.Exit(m.Run())
-	}
-	if len(os.Args) < 4 {
-		fmt.Fprintln(os.Stderr, "no such model")
-		os.Exit(1)
-	}
-	err := http.ListenAndServe(os.Args[2]+":"+os.Args[3], http.HandlerFunc(
-		func(http.ResponseWriter, *http.Request) {}))
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
-}
-
-func TestStartServer(t *testing.T) {
-	s, err := StartServer(t.Context(), func(host, port string) []string {
-		return []string{os.Args[0], "stand-in", host, port}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Ready <= 0 || s.PID == 0 {
-		t.Errorf("server %+v", s)
-	}
-	if err := s.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d", s.PID)); err == nil {
-		t.Error("the process is still there")
-	}
-	_, err = StartServer(t.Context(), func(string, string) []string {
-		return []string{os.Args[0], "stand-in"}
-	})
-	if err == nil || !strings.Contains(err.Error(), "no such model") {
-		t.Errorf("error %v", err)
 	}
 }
 

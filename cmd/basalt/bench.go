@@ -17,7 +17,16 @@ import (
 type benchCmd struct {
 	Offline benchOfflineCmd `cmd:"" help:"Prefill and decoding on the device, without server."`
 	Serve   benchServeCmd   `cmd:"" help:"Load a running server with streamed completions."`
+	Latency benchLatencyCmd `cmd:"" help:"Time of one batch from its prompts to its last tokens."`
+	Kernels benchKernelsCmd `cmd:"" help:"Matrix products alone."`
+	Startup benchStartupCmd `cmd:"" help:"From exec to a server that answers."`
+	Memory  benchMemoryCmd  `cmd:"" help:"Memory of a server at rest and under load."`
+	HTTP    benchHTTPCmd    `cmd:"" name:"http" help:"The server without a model's arithmetic."`
+	Energy  benchEnergyCmd  `cmd:"" help:"Joules for a decoded token."`
 	CPU     benchCPUCmd     `cmd:"" name:"cpu" help:"The CPU device's table, also beside llama.cpp."`
+	Run     benchRunCmd     `cmd:"" help:"All workloads, beside the last recorded run."`
+	Regress benchRegressCmd `cmd:"" help:"Two programs in turn: what is better, worse, or the same."`
+	Report  benchReportCmd  `cmd:"" help:"The record as one HTML page, and as an image."`
 }
 
 type benchOfflineCmd struct {
@@ -29,29 +38,26 @@ type benchOfflineCmd struct {
 	Prefill   int    `default:"512" help:"Tokens of the prefill prompt; 0 leaves it out."`
 	Repeats   int    `default:"3" help:"Repetitions."`
 	NoDecode  bool   `help:"Measure prefill alone."`
-	JSON      bool   `help:"Print one JSON object."`
+	JSON      bool   `help:"Print one JSON object with everything measured."`
+	Figures   bool   `help:"Print one JSON object as the other benches do."`
 }
 
 // Run measures offline throughput against the machine's ceilings, taken in the same minute.
 func (c *benchOfflineCmd) Run(ctx context.Context) error {
-	dev, err := openDevice(&c.modelFlags)
+	start := time.Now()
+	m, err := c.compileFor(ctx, c.Model, max(c.Context+c.Steps, c.Prefill))
 	if err != nil {
 		return err
 	}
+	info := m.dev.Info()
 	r := bench.OfflineReport{
-		Version: version, Model: modelName(c.Model), Device: dev.Info().Name,
-		Threads: dev.Info().Threads,
+		Version: version, Model: modelName(c.Model), Device: info.Name, Threads: info.Threads,
+		LoadSeconds: time.Since(start).Seconds(),
 	}
-	start := time.Now()
-	m, exec, opts, err := c.compile(ctx, dev)
-	if err != nil {
-		return errors.Join(err, dev.Close())
+	if err = c.measure(&r, m.model, m.exec, m.opts); err == nil {
+		err = c.report(&r, m.opts)
 	}
-	r.LoadSeconds = time.Since(start).Seconds()
-	if err = c.measure(&r, m, exec, opts); err == nil {
-		err = c.report(&r, opts)
-	}
-	return errors.Join(err, exec.Close(), m.Close(), dev.Close())
+	return errors.Join(err, m.close())
 }
 
 func (c *benchOfflineCmd) measure(r *bench.OfflineReport, m *models.Model,
@@ -82,35 +88,13 @@ func ceilings(threads int) (bench.Ceilings, error) {
 	return bench.Ceilings(c), err
 }
 
-func (c *benchOfflineCmd) compile(ctx context.Context, dev runtime.Device) (
-	*models.Model, runtime.Executable, runtime.CompileOptions, error,
-) {
-	var opts runtime.CompileOptions
-	m, err := c.load(c.Model)
-	if err != nil {
-		return nil, nil, opts, err
-	}
-	if err = c.encode(ctx, m); err != nil {
-		return nil, nil, opts, fmt.Errorf("--quantize: %w", err)
-	}
-	if opts, err = c.compileOptions(m, dev.Info()); err != nil {
-		return nil, nil, opts, err
-	}
-	opts.MaxContext = min(opts.MaxContext, max(c.Context+c.Steps, c.Prefill)+blockSize)
-	p := newProgress(os.Stderr, "loading "+c.Model)
-	opts.Progress = p.update
-	exec, err := dev.Compile(ctx, m.Program, m.Checkpoint, opts)
-	p.end()
-	if err != nil {
-		return nil, nil, opts, err
-	}
-	return m, exec, opts, nil
-}
-
 // report prints the table, or the report as JSON.
 func (c *benchOfflineCmd) report(r *bench.OfflineReport, opts runtime.CompileOptions) error {
 	if c.JSON {
 		return json.NewEncoder(os.Stdout).Encode(r)
+	}
+	if c.Figures {
+		return write(r.Result(), nil, true)
 	}
 	fmt.Printf("%s on %s, %d threads; loaded in %.1f s\n", r.Model, r.Device, r.Threads,
 		r.LoadSeconds)

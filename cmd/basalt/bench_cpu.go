@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"basalt/bench/peers"
+	"basalt/bench/proc"
 	"basalt/cpu"
 )
 
@@ -79,7 +80,7 @@ func (c *benchCPUCmd) measure(ctx context.Context, rows []peers.Row,
 	}
 	err = peers.Compare(ctx, peers.Config{
 		Program: program, Build: version, Peer: c.Peer, Models: c.Models, Machine: machine,
-		Rows: rows, Rounds: c.Rounds, Wait: c.Wait, Exec: peers.Run, Start: peers.StartServer,
+		Rows: rows, Rounds: c.Rounds, Wait: c.Wait, Exec: proc.Run, Start: proc.Start,
 		Log: os.Stderr, Record: func(s peers.Sample) error {
 			*samples = append(*samples, s)
 			return s.Write(out)

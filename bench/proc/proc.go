@@ -1,4 +1,4 @@
-package peers
+package proc
 
 import (
 	"bytes"
@@ -15,14 +15,8 @@ import (
 	"time"
 )
 
-// Exec runs a program to its end. An error names the program and the end of what it complained.
-type Exec func(ctx context.Context, argv []string) (stdout, stderr []byte, err error)
-
-// Start runs a server until it is stopped.
-type Start func(ctx context.Context, args serverArgs) (*Server, error)
-
-// serverArgs is a server's command line for an address.
-type serverArgs func(host, port string) []string
+// Args is a server's command line for an address.
+type Args func(host, port string) []string
 
 // Server is a process that answers.
 type Server struct {
@@ -34,7 +28,7 @@ type Server struct {
 	Stop func() error
 }
 
-// Run is Exec for real processes.
+// Run runs a program to its end. An error names the program and the end of what it complained.
 func Run(ctx context.Context, argv []string) (stdout, stderr []byte, err error) {
 	var out, complaints bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -45,12 +39,6 @@ func Run(ctx context.Context, argv []string) (stdout, stderr []byte, err error) 
 	return out.Bytes(), complaints.Bytes(), err
 }
 
-// both runs a program that may fail, and joins its two outputs.
-func (e Exec) both(ctx context.Context, argv []string) ([]byte, error) {
-	stdout, stderr, err := e(ctx, argv)
-	return append(stdout, stderr...), err
-}
-
 func tail(text []byte) string {
 	text = bytes.TrimSpace(text)
 	return string(text[max(0, len(text)-400):])
@@ -59,8 +47,8 @@ func tail(text []byte) string {
 // readyLimit is how long a server may take until it answers.
 const readyLimit = 5 * time.Minute
 
-// StartServer is Start for real processes, on a free port of the loopback interface.
-func StartServer(ctx context.Context, args serverArgs) (*Server, error) {
+// Start runs a server on a free port of the loopback interface, and waits until it is ready.
+func Start(ctx context.Context, args Args) (*Server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("cannot find a free port: %w", err)

@@ -1,0 +1,179 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"basalt/internal/half"
+	"basalt/runtime"
+)
+
+// KernelsConfig says which matrix products are measured.
+type KernelsConfig struct {
+	Formats []runtime.DType
+	Rows    []int // tokens that are multiplied at once
+	In, Out int   // the matrices are [Out, In] and [In, Out]
+	Steps   int   // timed steps; the lower quartile counts: others only ever add time
+}
+
+// Few and many pairs of matrices: even the few do not fit a cache, and the difference of the two
+// programs' times is that of the pairs alone.
+const (
+	fewPairs  = 4
+	manyPairs = 8
+)
+
+// Kernels measures the device's matrix products through programs that hold nothing else: the time
+// of a product is the difference between a program of many and one of few, over their number.
+func Kernels(ctx context.Context, dev runtime.Device, cfg KernelsConfig) (*Result, error) {
+	r := &Result{What: fmt.Sprintf("products with matrices of %d x %d", cfg.Out, cfg.In)}
+	for _, format := range cfg.Formats {
+		few, err := chainTimes(ctx, dev, &cfg, format, fewPairs)
+		if err != nil {
+			return nil, fmt.Errorf("cannot measure products of %s: %w", format, err)
+		}
+		many, err := chainTimes(ctx, dev, &cfg, format, manyPairs)
+		if err != nil {
+			return nil, fmt.Errorf("cannot measure products of %s: %w", format, err)
+		}
+		bytes := float64(2 * cfg.Out * format.RowBytes(cfg.In))
+		for i, rows := range cfg.Rows {
+			pair := (many[i] - few[i]).Seconds() / (manyPairs - fewPairs)
+			if pair <= 0 {
+				return nil, fmt.Errorf("%d products of %s take no longer than %d: the machine is "+
+					"too busy to measure", 2*manyPairs, format, 2*fewPairs)
+			}
+			name := fmt.Sprintf("%s, %d rows", format, rows)
+			if rows == 1 {
+				r.Add(name, "GB/s", bytes/pair/1e9)
+			} else {
+				r.Add(name, "GOP/s", 4*float64(rows)*float64(cfg.In)*float64(cfg.Out)/pair/1e9)
+			}
+		}
+	}
+	return r, nil
+}
+
+// chainTimes gives the time of a step for each number of rows.
+func chainTimes(ctx context.Context, dev runtime.Device, cfg *KernelsConfig, format runtime.DType,
+	pairs int,
+) ([]time.Duration, error) {
+	p, c, err := chain(cfg, format, pairs)
+	if err != nil {
+		return nil, err
+	}
+	most := slices.Max(cfg.Rows)
+	o := runtime.CompileOptions{
+		KVBytes: 1 << 20, KVDType: runtime.BF16, BlockSize: 16, MaxTokens: most, MaxSeqs: 1,
+		MaxContext: most,
+	}
+	o.KVBytes = int64(p.KV.BytesPerToken(o.KVDType)) * int64(most+16)
+	exec, err := dev.Compile(ctx, p, c, o)
+	if err != nil {
+		return nil, err
+	}
+	d := &driver{exec: exec, cfg: OfflineConfig{
+		Vocab: p.Vocab, BlockSize: o.BlockSize, StepTokens: most,
+	}}
+	var quartiles []time.Duration
+	for _, rows := range cfg.Rows {
+		var times []time.Duration
+		for range cfg.Steps + 1 {
+			took, err := d.fill(0, d.tableLen(rows), rows)
+			if err != nil {
+				return nil, errors.Join(err, exec.Close())
+			}
+			times = append(times, took)
+		}
+		quartiles = append(quartiles, nearest(times[1:], 25))
+	}
+	return quartiles, exec.Close()
+}
+
+// chainVocab is as small as a device's tiles allow, so that the head costs nothing.
+const chainVocab = 256
+
+// chain is a program of so many pairs of matrices, each with weights of its own.
+func chain(cfg *KernelsConfig, format runtime.DType, pairs int) (*runtime.Program,
+	randomWeights, error,
+) {
+	b := runtime.NewBuilder("kernels", chainVocab, runtime.KVSpec{Layers: 1, KVHeads: 1, Dim: 64})
+	x := b.Embed(b.Weight("embed", chainVocab, cfg.In))
+	for i := range pairs {
+		x = b.Linear(x, b.Weight(fmt.Sprintf("up%d", i), cfg.Out, cfg.In))
+		x = b.Linear(x, b.Weight(fmt.Sprintf("down%d", i), cfg.In, cfg.Out))
+	}
+	b.Logits(b.SampleRows(x), b.Weight("head", chainVocab, cfg.In))
+	p, err := b.Build()
+	if err != nil {
+		return nil, nil, err
+	}
+	c := randomWeights{}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, w := range p.Weights {
+		d := format
+		if w.Name == "embed" || w.Name == "head" {
+			d = runtime.BF16
+		}
+		if w.Shape[1]%d.BlockSize() != 0 {
+			return nil, nil, fmt.Errorf("rows of %d values are no whole number of blocks of %d",
+				w.Shape[1], d.BlockSize())
+		}
+		c[w.Name] = randomTensor(d, w.Shape, rng)
+	}
+	return p, c, nil
+}
+
+// randomWeights is a checkpoint of random numbers.
+type randomWeights map[string]runtime.Tensor
+
+// Tensor implements runtime.Checkpoint.
+func (c randomWeights) Tensor(name string) (runtime.Tensor, bool) {
+	t, ok := c[name]
+	return t, ok
+}
+
+// Names implements runtime.Checkpoint.
+func (c randomWeights) Names() []string {
+	names := make([]string, 0, len(c))
+	for name := range c {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// randomTensor repeats a row of random values: speed does not depend on them.
+func randomTensor(d runtime.DType, shape []int, rng *rand.Rand) runtime.Tensor {
+	t := runtime.Tensor{DType: d, Shape: shape, Data: make([]byte, shape[0]*d.RowBytes(shape[1]))}
+	row := t.Data[:d.RowBytes(shape[1])]
+	if f, ok := d.Quant(); ok {
+		f.Random(row, 0.02, rng)
+	} else {
+		for at := 0; at < len(row); at += d.BlockBytes() {
+			putNumber(row[at:], d, float32(rng.NormFloat64()*0.02))
+		}
+	}
+	for at := len(row); at < len(t.Data); at += len(row) {
+		copy(t.Data[at:], row)
+	}
+	return t
+}
+
+func putNumber(dst []byte, d runtime.DType, x float32) {
+	bits := math.Float32bits(x)
+	switch d {
+	case runtime.BF16:
+		bits >>= 16
+	case runtime.F16:
+		bits = uint32(half.ToF16(x))
+	}
+	for i := range d.BlockBytes() {
+		dst[i] = byte(bits >> (8 * i))
+	}
+}

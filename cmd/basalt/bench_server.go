@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"basalt/bench"
+	"basalt/bench/load"
+	"basalt/bench/proc"
+)
+
+type benchStartupCmd struct {
+	Model   string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
+	Repeats int    `default:"5" help:"Starts; medians count."`
+	JSON    bool   `help:"Print one JSON object."`
+}
+
+type benchMemoryCmd struct {
+	Model   string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
+	Clients int    `default:"8" help:"Clients of the load after which memory is read again."`
+	JSON    bool   `help:"Print one JSON object."`
+}
+
+type benchHTTPCmd struct {
+	Model    string `arg:"" help:"Model whose tokenizer is used; a null device takes the place of its arithmetic."`
+	Clients  int    `default:"32" help:"Concurrent clients."`
+	Requests int    `default:"2000" help:"Requests."`
+	Output   int    `default:"64" help:"Streamed tokens of each."`
+	JSON     bool   `help:"Print one JSON object."`
+}
+
+// startSelf serves a model with this program, in a process of its own.
+func startSelf(ctx context.Context, model string, more ...string) (*proc.Server, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find this program: %w", err)
+	}
+	return proc.Start(ctx, func(host, port string) []string {
+		return append([]string{
+			program, "serve", model, "--listen", host + ":" + port, "--log-level", "error",
+		}, more...)
+	})
+}
+
+// Run starts servers one after the other.
+func (c *benchStartupCmd) Run(ctx context.Context) error {
+	if c.Repeats < 1 {
+		return fmt.Errorf("--repeats %d: at least one start is needed", c.Repeats)
+	}
+	var ready, first []time.Duration
+	for range c.Repeats {
+		s, err := startSelf(ctx, c.Model)
+		if err != nil {
+			return err
+		}
+		took, err := s.FirstAnswer(ctx)
+		if err = errors.Join(err, s.Stop()); err != nil {
+			return err
+		}
+		ready, first = append(ready, s.Ready), append(first, took)
+	}
+	slices.Sort(ready)
+	slices.Sort(first)
+	r := &bench.Result{What: "start of a server with " + modelName(c.Model)}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	r.AddCost("ready", "ms", ms(ready[len(ready)/2]))
+	r.AddCost("ready, slowest", "ms", ms(ready[len(ready)-1]))
+	r.AddCost("first answer", "ms", ms(first[len(first)/2]))
+	return write(r, nil, c.JSON)
+}
+
+// Run reads a server's memory at rest and behind a load.
+func (c *benchMemoryCmd) Run(ctx context.Context) error {
+	s, err := startSelf(ctx, c.Model)
+	if err != nil {
+		return err
+	}
+	rest, err := proc.ReadMemory(s.PID)
+	var loaded proc.Memory
+	if err == nil {
+		if _, err = loadCompletions(ctx, s.URL, c.Clients, 2*c.Clients, 16, 16); err == nil {
+			loaded, err = proc.ReadMemory(s.PID)
+		}
+	}
+	if err = errors.Join(err, s.Stop()); err != nil {
+		return err
+	}
+	r := &bench.Result{What: "memory of a server with " + modelName(c.Model)}
+	r.AddCost("resident at rest", "MB", rest.Resident/1e6)
+	r.AddCost("of that anonymous", "MB", rest.Anonymous/1e6)
+	r.AddCost(fmt.Sprintf("resident after %d clients", c.Clients), "MB", loaded.Resident/1e6)
+	r.AddCost("peak", "MB", loaded.Peak/1e6)
+	return write(r, nil, c.JSON)
+}
+
+// Run measures what the server costs without a model's arithmetic.
+func (c *benchHTTPCmd) Run(ctx context.Context) error {
+	s, err := startSelf(ctx, c.Model, "--device", "null", "--max-seqs", strconv.Itoa(c.Clients),
+		"--ctx", strconv.Itoa(c.Output+32))
+	if err != nil {
+		return err
+	}
+	if _, err = loadCompletions(ctx, s.URL, c.Clients, c.Clients, 16, c.Output); err != nil {
+		return errors.Join(err, s.Stop())
+	}
+	m, err := loadCompletions(ctx, s.URL, c.Clients, c.Requests, 16, c.Output)
+	if err = errors.Join(err, s.Stop()); err != nil {
+		return err
+	}
+	r := &bench.Result{What: fmt.Sprintf("server without arithmetic, %d clients", c.Clients)}
+	r.Add("tokens", "tok/s", m.OutputThroughput)
+	r.Add("requests", "req/s", m.RequestThroughput)
+	r.AddCost("TTFT p50", "ms", m.TTFT.Percentile(50))
+	r.AddCost("TTFT p99", "ms", m.TTFT.Percentile(99))
+	return write(r, nil, c.JSON)
+}
+
+// loadCompletions puts a server under a closed loop of clients; all requests must be answered.
+func loadCompletions(ctx context.Context, url string, clients, num, input, output int) (
+	*load.Metrics, error,
+) {
+	w := load.Workload{
+		Kind: "random", Num: num, Input: input, Output: output, Vocab: 256, Seed: 1,
+	}
+	sessions, err := w.Sessions()
+	if err != nil {
+		return nil, err
+	}
+	o := &load.Options{
+		URL: url, Dialect: "openai", Rate: math.Inf(1), Burstiness: 1, Clients: clients,
+	}
+	if o.Model, err = load.FirstModel(ctx, http.DefaultClient, url, ""); err != nil {
+		return nil, err
+	}
+	r, err := load.Run(ctx, o, sessions)
+	if err != nil {
+		return nil, err
+	}
+	m := r.Summarise(load.SLO{})
+	if m.Failed > 0 {
+		return nil, fmt.Errorf("%d of %d requests were not answered: %s", m.Failed, num,
+			m.ErrorTexts[0])
+	}
+	return m, nil
+}
