@@ -34,6 +34,7 @@ var rooms = []struct {
 	{"server/sagemaker", []string{"server/api"}},
 	{"server/certs", []string{"internal/live"}},
 	{"server/identity", []string{"server/api", "internal/live"}},
+	{"server/guardrail", []string{"server/api"}},
 	{"server", []string{
 		"server/...", "batcher", "models/tokenizer", "models/chat", "models/grammar",
 		"internal/...", "runtime",
