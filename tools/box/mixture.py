@@ -29,6 +29,7 @@ class Level:
     rows: tuple = (4, 40)
     most_questions: int = 4
     turns: float = 0.25  # share of conversations of several items
+    two_words: float = 0.2  # share of case items of two words
     ease: dict = field(default_factory=dict)  # by family: the share of items that are easy
 
     def of(self, rng, family):

@@ -58,9 +58,20 @@ def add_thought(a, b):
     return f"{a:03d}+{b:03d};" + ";".join(out)
 
 
+def signs(a, b):
+    """Columns from the left, each with its sign, up to the first that differs."""
+    out = ""
+    for x, y in zip(f"{a:03d}", f"{b:03d}"):
+        sign = "<" if x < y else ">" if x > y else "="
+        out += x + sign + y
+        if sign != "=":
+            break
+    return out
+
+
 def sub_thought(a, b):
-    """The greater number first; columns from the right: two digits, the borrow, and the difference
-    as borrow and digit."""
+    """Which number is greater; the greater first; columns from the right: two digits, the borrow,
+    and the difference as borrow and digit."""
     borrow, out = 0, []
     high, low = max(a, b), min(a, b)
     for x, y in (column(high, low, i) for i in range(3)):
@@ -68,7 +79,7 @@ def sub_thought(a, b):
         out.append(f"{x}-{y}-{borrow}={int(d < 0)}{d % 10}")
         borrow = int(d < 0)
     sign = "-" if a < b else "+"
-    return f"{a:03d}-{b:03d}{sign}{high:03d}-{low:03d};" + ";".join(out)
+    return f"{a:03d}-{b:03d};{signs(a, b)};{sign}{high:03d}-{low:03d};" + ";".join(out)
 
 
 ADD = ["What is {a} + {b}?", "{a} + {b}", "{a}+{b}", "Add {a} and {b}.", "{a} plus {b}",
@@ -103,7 +114,7 @@ def compare(rng, level):
     a, b = number(rng), number(rng)
     while a == b or (rng.random() < 0.3 and a // 10 != b // 10):
         a, b = number(rng), number(rng)
-    key, thought = f"{min(a, b)}<{max(a, b)}", f"{a:03d};{b:03d}" + "<>"[a > b]
+    key, thought = f"{min(a, b)}<{max(a, b)}", f"{a:03d};{b:03d};{signs(a, b)};" + "<>"[a > b]
     kind = rng.randrange(3)
     if kind == 0:
         return single("compare", key, rng.choice(LARGER).format(a=a, b=b), thought, str(max(a, b)))
@@ -219,7 +230,7 @@ def count(rng, level):
 
 def case(rng, level):
     w = words.pseudo_word(rng, 3, 6 if level.easy else 10)
-    if rng.random() < 0.2:
+    if rng.random() < level.two_words:
         w += " " + words.pseudo_word(rng, 2, 6)
     if rng.random() < 0.5:
         return single("case", w, rng.choice(UPPER).format(w=w), "", w.upper())

@@ -126,7 +126,7 @@ class Run:
         """The stage's level; what the last scoring found weak is mostly drawn easy."""
         ease = {f: min(stage["ease"], e) for f, e in self.errors.items()}
         return mixture.Level(rows=tuple(stage["rows"]), most_questions=stage["questions"],
-                             turns=stage["turns"], ease=ease)
+                             turns=stage["turns"], two_words=0.5, ease=ease)
 
     def weights(self, stage):
         """The plan's weights, shifted to what the last scoring found weak."""
@@ -172,7 +172,7 @@ class Run:
         same as greedy decoding giving exactly that reply."""
         live = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.ema)
-        level, result = self.level(stage), {}
+        level, result = mixture.Level(rows=tuple(stage["rows"])), {}
         for family in mixture.FAMILIES:
             right = 0
             for item in mixture.scored(family, n, level):
