@@ -13,23 +13,44 @@ import (
 	"basalt/runtime"
 )
 
+// clock is a time that only steps move on.
+type clock struct{ at time.Time }
+
+func (c *clock) now() time.Time { return c.at }
+
+// timed is an executable whose steps take a known time on a clock.
+type timed struct {
+	runtime.Executable
+	clock *clock
+	step  time.Duration
+}
+
+func (e timed) Step(b *runtime.Batch) (runtime.Pending, error) {
+	e.clock.at = e.clock.at.Add(e.step)
+	return e.Executable.Step(b)
+}
+
 func TestLatencyOnTheNullDevice(t *testing.T) {
-	const stepTime = 2 * time.Millisecond
-	n := runtime.NewNull(runtime.NullConfig{
-		NumBlocks: 64, BlockSize: 4, Vocab: 100, MaxTokens: 16, MaxSeqs: 8, StepTime: stepTime,
-	})
+	c := new(clock)
+	n := timed{clock: c, step: 2 * time.Millisecond, Executable: runtime.NewNull(runtime.NullConfig{
+		NumBlocks: 64, BlockSize: 4, Vocab: 100, MaxTokens: 16, MaxSeqs: 8,
+	})}
 	cfg := LatencyConfig{
 		Vocab: 100, BlockSize: 4, StepTokens: 16, Batch: 3, Input: 20, Output: 6, Iterations: 4,
+		now: c.now,
 	}
 	r, err := Latency(n, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Three prompts of two chunks, then five steps for the tokens behind the first.
-	want := map[string]float64{"latency p50": 22, "prefill p50": 12, "step p50": 2}
+	want := map[string]float64{
+		"latency mean": 22, "latency p50": 22, "latency p90": 22, "latency p99": 22,
+		"prefill p50": 12, "step p50": 2, "step p99": 2,
+	}
 	for _, f := range r.Figures {
-		if w := want[f.Name]; f.Value < w || w > 0 && f.Value > 4*w+5 || !f.Lower {
-			t.Errorf("%s is %.2f %s, want at least %.0f", f.Name, f.Value, f.Unit, w)
+		if f.Value != want[f.Name] || !f.Lower {
+			t.Errorf("%s is %v %s, want %v", f.Name, f.Value, f.Unit, want[f.Name])
 		}
 	}
 	if len(r.Figures) != 7 {
@@ -48,6 +69,7 @@ func TestLatencyOnTheNullDevice(t *testing.T) {
 // paced is a device that takes a known time for each byte of weights.
 type paced struct {
 	runtime.NullDevice
+	clock   *clock
 	perByte time.Duration
 }
 
@@ -57,16 +79,18 @@ func (d paced) Compile(ctx context.Context, p *runtime.Program, c runtime.Checkp
 	if err := runtime.CheckWeights(p, c); err != nil {
 		return nil, err
 	}
-	d.StepTime = d.perByte * time.Duration(runtime.ProgramStats(p, c).WeightBytes)
-	return d.NullDevice.Compile(ctx, p, c, o)
+	exec, err := d.NullDevice.Compile(ctx, p, c, o)
+	took := d.perByte * time.Duration(runtime.ProgramStats(p, c).WeightBytes)
+	return timed{exec, d.clock, took}, err
 }
 
 func TestKernelsTakeTheDifference(t *testing.T) {
+	c := new(clock)
 	cfg := KernelsConfig{
-		Formats: []runtime.DType{runtime.Q4_0, runtime.F16}, Rows: []int{1, 4},
-		In: 64, Out: 64, Steps: 7,
+		Formats: []runtime.DType{runtime.Q4_0, runtime.F16}, Rows: []int{1, 4}, In: 64, Out: 64,
+		Steps: 3, now: c.now,
 	}
-	r, err := Kernels(t.Context(), paced{perByte: 400 * time.Nanosecond}, cfg)
+	r, err := Kernels(t.Context(), paced{clock: c, perByte: 400}, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +101,8 @@ func TestKernelsTakeTheDifference(t *testing.T) {
 		"F16, 4 rows": rate * 4 * 2 / 2,
 	}
 	for _, f := range r.Figures {
-		if w := want[f.Name]; math.Abs(f.Value-w) > 0.5*w {
-			t.Errorf("%s is %.4f %s, want %.4f", f.Name, f.Value, f.Unit, w)
+		if w := want[f.Name]; math.Abs(f.Value-w) > 1e-9 {
+			t.Errorf("%s is %.6f %s, want %.6f", f.Name, f.Value, f.Unit, w)
 		}
 		delete(want, f.Name)
 	}
@@ -86,7 +110,7 @@ func TestKernelsTakeTheDifference(t *testing.T) {
 		t.Errorf("missing %v", want)
 	}
 	cfg.In = 48
-	if _, err := Kernels(t.Context(), paced{}, cfg); err == nil ||
+	if _, err := Kernels(t.Context(), paced{clock: c}, cfg); err == nil ||
 		!strings.Contains(err.Error(), "48 values are no whole number of blocks of 32") {
 		t.Errorf("error %v", err)
 	}

@@ -97,7 +97,7 @@ func Energy(exec runtime.Executable, m *Meter, cfg EnergyConfig) (*Result, error
 		return nil, errors.New("no number of sequences is given")
 	}
 	n := cfg.Offline.Sequences[0]
-	d := &driver{exec: exec, cfg: cfg.Offline}
+	d := newDriver(exec, cfg.Offline)
 	if _, err := d.decode(n); err != nil { // fills the contexts
 		return nil, err
 	}

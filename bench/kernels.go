@@ -19,6 +19,8 @@ type KernelsConfig struct {
 	Rows    []int // tokens that are multiplied at once
 	In, Out int   // the matrices are [Out, In] and [In, Out]
 	Steps   int   // timed steps; the lower quartile counts: others only ever add time
+
+	now func() time.Time // the clock of tests
 }
 
 // Few and many pairs of matrices: even the few do not fit a cache, and the difference of the two
@@ -77,9 +79,12 @@ func chainTimes(ctx context.Context, dev runtime.Device, cfg *KernelsConfig, for
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{exec: exec, cfg: OfflineConfig{
+	d := newDriver(exec, OfflineConfig{
 		Vocab: p.Vocab, BlockSize: o.BlockSize, StepTokens: most,
-	}}
+	})
+	if cfg.now != nil {
+		d.now = cfg.now
+	}
 	var quartiles []time.Duration
 	for _, rows := range cfg.Rows {
 		var times []time.Duration

@@ -13,6 +13,8 @@ type LatencyConfig struct {
 	Vocab, BlockSize, StepTokens int
 	Batch, Input, Output         int // sequences, prompt tokens and generated tokens of each
 	Iterations                   int // timed ones, after one that is not
+
+	now func() time.Time // the clock of tests
 }
 
 // Latency measures how long a batch takes, as vLLM's latency benchmark does: prefill of all
@@ -22,9 +24,12 @@ func Latency(exec runtime.Executable, cfg LatencyConfig) (*Result, error) {
 		return nil, fmt.Errorf("batch %d, input %d, output %d, iterations %d: all must be positive",
 			cfg.Batch, cfg.Input, cfg.Output, cfg.Iterations)
 	}
-	d := &driver{exec: exec, cfg: OfflineConfig{
+	d := newDriver(exec, OfflineConfig{
 		Vocab: cfg.Vocab, BlockSize: cfg.BlockSize, StepTokens: cfg.StepTokens,
-	}}
+	})
+	if cfg.now != nil {
+		d.now = cfg.now
+	}
 	blocks := d.tableLen(cfg.Input + cfg.Output)
 	if need := cfg.Batch * blocks; need > exec.NumBlocks() {
 		return nil, fmt.Errorf("%d cache blocks are needed, there are %d: give more memory for "+

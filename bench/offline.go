@@ -35,7 +35,7 @@ type OfflineRow struct {
 
 // Offline measures an executable that nobody else uses.
 func Offline(exec runtime.Executable, cfg OfflineConfig) ([]OfflineRow, error) {
-	d := &driver{exec: exec, cfg: cfg}
+	d := newDriver(exec, cfg)
 	var rows []OfflineRow
 	for _, n := range cfg.Sequences {
 		row, err := d.decode(n)
@@ -61,6 +61,11 @@ type driver struct {
 	batch  runtime.Batch
 	filled int           // sequences whose context lies in the cache
 	first  time.Duration // that the first one's took
+	now    func() time.Time
+}
+
+func newDriver(exec runtime.Executable, cfg OfflineConfig) *driver {
+	return &driver{exec: exec, cfg: cfg, now: time.Now}
 }
 
 // tableLen is the number of blocks for n tokens.
@@ -90,13 +95,13 @@ func (d *driver) add(s, blocks, past, n int, sample bool) {
 }
 
 func (d *driver) step() (time.Duration, error) {
-	start := time.Now()
+	start := d.now()
 	p, err := d.exec.Step(&d.batch)
 	if err != nil {
 		return 0, err
 	}
 	_, err = p.Wait()
-	return time.Since(start), err
+	return d.now().Sub(start), err
 }
 
 // fill prefills sequence s with n tokens in steps of at most StepTokens.
