@@ -104,8 +104,11 @@ func (b *Builder) ReduceSum(x *Instruction, dims ...int) *Instruction {
 	return b.reduce(OpAdd, 0, x, dims)
 }
 
-// ReduceMax is the greatest along axes; every element is above -3e38.
+// ReduceMax is the greatest along axes; floating point numbers are above -3e38.
 func (b *Builder) ReduceMax(x *Instruction, dims ...int) *Instruction {
+	if x.Shape.DType == S32 {
+		return b.reduce(OpMaximum, -1<<31, x, dims)
+	}
 	return b.reduce(OpMaximum, -3e38, x, dims)
 }
 
