@@ -59,5 +59,8 @@ func formatMarkers(f *chat.Format) []string {
 func (m *model) hidden(id int32) bool { return m.Tokenizer.IsSpecial(id) && !m.markers[id] }
 
 func (m *model) info(id string) *api.ModelInfo {
-	return &api.ModelInfo{ID: id, Created: m.Created.Unix(), MaxContext: m.MaxContext}
+	return &api.ModelInfo{
+		ID: id, Alias: id != m.ID, Created: m.Created.Unix(), MaxContext: m.MaxContext,
+		Instruct: m.Template != nil,
+	}
 }

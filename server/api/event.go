@@ -58,6 +58,7 @@ type Event struct {
 type Usage struct {
 	Input, Output         int
 	CacheRead, CacheWrite int
+	Reasoning             int // of Output, spent on thinking
 }
 
 // Total is the sum that dialects report.

@@ -176,4 +176,9 @@ type ModelInfo struct {
 	ID         string
 	Created    int64 // Unix seconds
 	MaxContext int   // tokens
+	Alias      bool  // the ID is not the model's own
+	// Architecture is the family's name in the model's files, empty where it is not known; Instruct
+	// models take conversations.
+	Architecture string
+	Instruct     bool
 }

@@ -84,6 +84,18 @@ func render(t testing.TB, codec api.Codec, events []api.Event) string {
 		out = codec.AppendEvent(out, &events[i])
 	}
 	for _, doc := range strings.Split(strings.TrimSuffix(string(out), "\n\n"), "\n\n") {
+		if event, after, ok := strings.Cut(doc, "\n"); ok && strings.HasPrefix(event, "event: ") {
+			doc = after
+			if !strings.Contains(doc, `{"type":"`+event[len("event: "):]+`"`) {
+				t.Errorf("%s is not of %s", doc, event)
+			}
+		}
+		if event, after, ok := strings.Cut(doc, "\n"); ok && strings.HasPrefix(event, "event: ") {
+			doc = after
+			if !strings.Contains(doc, `{"type":"`+event[len("event: "):]+`"`) {
+				t.Errorf("%s is not of %s", doc, event)
+			}
+		}
 		data, isData := strings.CutPrefix(doc, "data: ")
 		if !isData || data != "[DONE]" && !json.Valid([]byte(data)) {
 			t.Errorf("a broken event: %q", doc)
@@ -113,6 +125,20 @@ func replay(t *testing.T, file string) {
 	body, _, _ := strings.Cut(rest, "\n--- stream\n")
 	codec := func() api.Codec {
 		call := Call{ID: "7", Created: 1700000000}
+		if strings.HasPrefix(head, "Response") {
+			_, c, err := DecodeResponse([]byte(body), call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		if strings.HasPrefix(head, "Response") {
+			_, c, err := DecodeResponse([]byte(body), call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
 		if strings.HasPrefix(head, "Chat") {
 			_, c, err := DecodeChat([]byte(body), call)
 			if err != nil {

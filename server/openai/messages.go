@@ -174,7 +174,10 @@ func readTool(v api.Value) api.Tool {
 	if !ok {
 		return api.Tool{}
 	}
-	f := fn.Object()
+	return readFunction(fn.Object())
+}
+
+func readFunction(f *api.Object) api.Tool {
 	t := api.Tool{Name: f.NeedString("name")}
 	if name, ok := f.Get("name"); ok && !validName(t.Name) {
 		name.Fail("must have 1 to %d letters, digits, underscores and hyphens", maxToolName)
@@ -211,11 +214,11 @@ func readToolChoice(o *api.Object, req *api.Request) {
 	if v.IsObject() {
 		c := v.Object()
 		c.OneOf("type", "function")
-		if fn, ok := c.Need("function"); ok {
-			req.ToolChoice = api.ToolChoice{
-				Mode: api.ToolNamed,
-				Name: fn.Object().NeedString("name"),
-			}
+		req.ToolChoice.Mode = api.ToolNamed
+		if fn, ok := c.Get("function"); ok {
+			req.ToolChoice.Name = fn.Object().NeedString("name")
+		} else {
+			req.ToolChoice.Name = c.NeedString("name") // as in responses
 		}
 		if !knownTool(req.Tools, req.ToolChoice.Name) {
 			v.Fail("names a function that is not in tools")

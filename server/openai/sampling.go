@@ -157,11 +157,7 @@ func readFormat(o *api.Object) {
 	if !ok {
 		return
 	}
-	format := v.Object()
-	if kind := format.NeedString("type"); kind != "text" && v.Err() == nil {
-		t, _ := format.Get("type")
-		t.Fail("must be \"text\"; constrained output is not supported")
-	}
+	refuseFormat(v)
 }
 
 // finish gives the request, or the first fault that reading it found.
