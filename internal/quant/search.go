@@ -3,7 +3,6 @@ package quant
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 
 	"basalt/internal/half"
 )
@@ -42,17 +41,18 @@ func signedCode(x float32, n int32) int32 {
 // scales are finite.
 const leastTop = 1e-12
 
-// scaleSearch is the memory of best.
-type scaleSearch struct {
-	events []uint64 // bits of the inverse scale at which a code changes, then the value's index
-	size   []int32  // magnitude of each value's code
-}
+// scaleSteps is the number of inverse scales that are looked at for each sign.
+const scaleSteps = 64
+
+// scaleSearch is the memory of bestScale: what changes in sum(x q) and sum(q q) from each step of
+// the inverse scale to the next.
+type scaleSearch struct{ xq, qq [scaleSteps + 1]float32 }
 
 // best gives the scale d, of either sign, for which the codes round(x/d) of -n to n-1 represent the
-// values with the least squared error. Between two inverse scales at which a code changes the codes
-// are the same and the best d follows from them: d = sum(x q) / sum(q q), which leaves the error
-// sum(x x) - sum(x q)^2 / sum(q q). So every such interval is looked at, from where the greatest
-// magnitude has the code n-2 to where it would have n+1.5.
+// values with the least squared error. Given the codes the best d is sum(x q) / sum(q q), which
+// leaves the error sum(x x) - sum(x q)^2 / sum(q q). The inverse scale goes in small steps from
+// where the greatest magnitude has the code n-2 to where it would have n+1.5; at each step only the
+// codes that change are looked at.
 func (s *scaleSearch) best(x []float32, n int32) float32 {
 	var top float32
 	for _, v := range x {
@@ -71,40 +71,33 @@ func (s *scaleSearch) best(x []float32, n int32) float32 {
 
 // sweep looks at the scales of one sign: values of that sign have codes up to n-1, the others down
 // to -n.
-func (s *scaleSearch) sweep(x []float32, top float32, n int32, sign float32) (float32, float32) {
+func (s *scaleSearch) sweep(x []float32, top float32, n int32, sign float32) (best, gain float32) {
 	low, high := (float32(n)-2)/top, (float32(n)+1.5)/top
-	s.events, s.size = s.events[:0], s.size[:0]
-	var xq, qq float32
-	for i, v := range x {
-		limit, a := n, v
+	perStep := scaleSteps / (high - low)
+	*s = scaleSearch{}
+	for _, v := range x {
+		limit, a := float32(n), float32(math.Abs(float64(v)))
 		if v*sign > 0 {
-			limit = n - 1
+			limit--
 		}
-		if v < 0 {
-			a = -v
-		}
-		q := min(limit, int32(a*low+0.5))
-		s.size = append(s.size, q)
-		xq += a * float32(q)
-		qq += float32(q) * float32(q)
-		for ; q < limit; q++ {
-			at := (float32(q) + 0.5) / a
-			if !(at < high) {
-				break
-			}
-			s.events = append(s.events, uint64(math.Float32bits(at))<<32|uint64(i))
+		q := min(limit, float32(int32(a*low+0.5)))
+		s.xq[0] += a * q
+		s.qq[0] += q * q
+		// The code grows where the inverse scale passes (q + 1/2) / a.
+		steps := perStep / a
+		at := (q+0.5)*steps - low*perStep + 1
+		for ; q < limit && at < scaleSteps+1; q, at = q+1, at+steps {
+			s.xq[int32(at)] += a
+			s.qq[int32(at)] += 2*q + 1
 		}
 	}
-	slices.Sort(s.events)
-	bestScale, bestGain := sign*xq/max(qq, 1), xq*xq/max(qq, 1)
-	for _, e := range s.events {
-		i := uint32(e)
-		xq += float32(math.Abs(float64(x[i])))
-		qq += float32(2*s.size[i] + 1)
-		s.size[i]++
-		if gain := xq * xq / qq; gain > bestGain {
-			bestScale, bestGain = sign*xq/qq, gain
+	var xq, qq float32
+	for i := range s.xq {
+		xq += s.xq[i]
+		qq += s.qq[i]
+		if xq*xq > gain*qq {
+			best, gain = sign*xq/qq, xq*xq/qq
 		}
 	}
-	return bestScale, bestGain
+	return best, gain
 }
