@@ -151,7 +151,7 @@ func (f *file) mostAtOnce() float64 {
 func TestSummaryAgreesWithRawTimes(t *testing.T) {
 	percentiles := []float64{25, 90, 99, 99.9}
 	limits := SLO{TTFT: 500, TPOT: 25, E2EL: 3000}
-	r := made(3000)
+	r := made(1500)
 	s := &Settings{
 		Options: &Options{
 			Dialect: "openai", Model: "m", Rate: 75, Burstiness: 1, Clients: 8,
@@ -178,7 +178,7 @@ func TestSummaryAgreesWithRawTimes(t *testing.T) {
 	}
 	for key, want := range map[string]any{
 		"date": "19700101-000000", "backend": "openai", "model_id": "m", "request_rate": 75.0,
-		"burstiness": 1.0, "max_concurrency": 8.0, "num_prompts": 3000.0,
+		"burstiness": 1.0, "max_concurrency": 8.0, "num_prompts": 1500.0,
 	} {
 		if result[key] != want {
 			t.Errorf("%s is %v", key, result[key])

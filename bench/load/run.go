@@ -47,8 +47,10 @@ func Run(ctx context.Context, o *Options, sessions []Session) (*Record, error) {
 	for i := range sessions {
 		r.offsets = append(r.offsets, len(r.outcomes))
 		for k := range sessions[i].Requests {
-			r.outcomes = append(r.outcomes, Outcome{Session: i, Turn: k,
-				Err: "not sent: what came before it failed"})
+			r.outcomes = append(r.outcomes, Outcome{
+				Session: i, Turn: k,
+				Err: "not sent: what came before it failed",
+			})
 		}
 	}
 	var due []time.Duration

@@ -39,8 +39,10 @@ func TestRandomWorkload(t *testing.T) {
 		t.Errorf("lengths from %d to %d", least, most)
 	}
 	w.Seed++
-	if reflect.DeepEqual(sessionsOf(t, w)[0], sessionsOf(t, Workload{Kind: "random", Num: 200,
-		Input: 50, Output: 20, Range: 0.5, Vocab: 1000, Seed: 3})[0]) {
+	if reflect.DeepEqual(sessionsOf(t, w)[0], sessionsOf(t, Workload{
+		Kind: "random", Num: 200,
+		Input: 50, Output: 20, Range: 0.5, Vocab: 1000, Seed: 3,
+	})[0]) {
 		t.Error("the seed changes nothing")
 	}
 }
@@ -83,7 +85,7 @@ func TestPrefixesAreShared(t *testing.T) {
 func sentenceOf(ids []int32) string {
 	var words []string
 	for _, id := range ids {
-		words = append(words, strings.Repeat("x", int(id%7))+string(rune('a'+id%26)))
+		words = append(words, strings.Repeat("x", int(id%7))+string('a'+id%26))
 	}
 	return sentence(words)
 }

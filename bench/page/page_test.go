@@ -30,8 +30,10 @@ func made() []track.Entry {
 				Workload: "offline/<b>", Command: "basalt bench offline",
 				Figures: map[string]track.Value{
 					"decode 1": {Unit: "tok/s", Median: 20 + float64(i), Min: 18, Max: 27, N: 3},
-					"ready": {Unit: "ms", Lower: true, Median: 50 - float64(i), Min: 40,
-						Max: 52, N: 3},
+					"ready": {
+						Unit: "ms", Lower: true, Median: 50 - float64(i), Min: 40,
+						Max: 52, N: 3,
+					},
 				},
 			})
 		}
@@ -127,7 +129,7 @@ func TestImageShowsEveryChart(t *testing.T) {
 	}
 	for i := range 3 {
 		part := whole.SubImage(image.Rect(i*chartWidth, 0, (i+1)*chartWidth, chartHeight))
-		line, ink := pixels(part, styleSeries.color()), pixels(part, styleInk.color())
+		line, ink := pixels(part, styleSeries.look()), pixels(part, styleInk.look())
 		if drawn := i < 2; (line > 200) != drawn || (ink > 100) != drawn {
 			t.Errorf("place %d has %d pixels of a line and %d of text", i, line, ink)
 		}

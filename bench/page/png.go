@@ -20,7 +20,7 @@ import (
 // raster is a canvas of pixels.
 type raster struct{ image *image.RGBA }
 
-func (s style) color() color.RGBA {
+func (s style) look() color.RGBA {
 	switch s {
 	case styleMuted:
 		return color.RGBA{0x8a, 0x90, 0x99, 0xff}
@@ -42,8 +42,10 @@ func (c *raster) line(x1, y1, x2, y2 float64, s style) {
 		return
 	}
 	dx, dy := (y2-y1)/length*half, (x1-x2)/length*half
-	c.area([]point{{x1 + dx, y1 + dy}, {x2 + dx, y2 + dy}, {x2 - dx, y2 - dy}, {x1 - dx,
-		y1 - dy}}, s)
+	c.area([]point{{x1 + dx, y1 + dy}, {x2 + dx, y2 + dy}, {x2 - dx, y2 - dy}, {
+		x1 - dx,
+		y1 - dy,
+	}}, s)
 }
 
 func (c *raster) area(points []point, s style) {
@@ -54,9 +56,9 @@ func (c *raster) area(points []point, s style) {
 		z.LineTo(float32(p.x), float32(p.y))
 	}
 	z.ClosePath()
-	col := s.color()
+	col := s.look()
 	// A Uniform image holds colours multiplied by their opacity.
-	z.Draw(c.image, b, image.NewUniform(color.NRGBA{col.R, col.G, col.B, col.A}), image.Point{})
+	z.Draw(c.image, b, image.NewUniform(color.NRGBA(col)), image.Point{})
 }
 
 func (c *raster) dot(at point, _ string, s style) {
@@ -70,7 +72,7 @@ func (c *raster) dot(at point, _ string, s style) {
 }
 
 func (c *raster) text(at point, a anchor, words string, s style) {
-	d := font.Drawer{Dst: c.image, Src: image.NewUniform(s.color()), Face: basicfont.Face7x13}
+	d := font.Drawer{Dst: c.image, Src: image.NewUniform(s.look()), Face: basicfont.Face7x13}
 	x := fixed.I(int(math.Round(at.x)))
 	if a == anchorEnd {
 		x -= d.MeasureString(words)

@@ -50,7 +50,7 @@ func (b *basalt) offlineArgs(j *job) []string {
 		for _, n := range j.sizes() {
 			list = append(list, strconv.Itoa(n))
 		}
-		sizes, steps = strings.Join(list, ","), batchSteps
+		sizes, context, steps = strings.Join(list, ","), batchContext, batchSteps
 	}
 	args := []string{
 		b.program, "bench", "offline", b.model(j), "--json", "--threads",

@@ -85,9 +85,9 @@ func (l *llama) batchedArgs(j *job) []string {
 	for _, n := range j.sizes() {
 		most, list = max(most, n), append(list, strconv.Itoa(n))
 	}
-	return append(args, "-pps", "-npp", strconv.Itoa(decodeContext), "-ntg",
+	return append(args, "-pps", "-npp", strconv.Itoa(batchContext), "-ntg",
 		strconv.Itoa(batchSteps), "-npl", strings.Join(list, ","),
-		"-c", strconv.Itoa(most*256))
+		"-c", strconv.Itoa(most*128))
 }
 
 // serverArgs leave the prompt cache out: every prompt of the load is new, and at rest it only costs

@@ -213,10 +213,14 @@ func TestLinesPairRoundsAndDropUncleanOnes(t *testing.T) {
 	add := func(all []Sample, side string, round int64, build string, others, rate,
 		ready float64,
 	) []Sample {
-		rate1 := Sample{Side: side, Round: round, Build: build, Others: others,
-			Row: "decode-1/Q4_0", Figures: map[string]float64{"rate": rate}}
-		start := Sample{Side: side, Round: round, Build: build, Others: others,
-			Row: "start/06b-Q4_0", Figures: map[string]float64{"ready": ready}}
+		rate1 := Sample{
+			Side: side, Round: round, Build: build, Others: others,
+			Row: "decode-1/Q4_0", Figures: map[string]float64{"rate": rate},
+		}
+		start := Sample{
+			Side: side, Round: round, Build: build, Others: others,
+			Row: "start/06b-Q4_0", Figures: map[string]float64{"ready": ready},
+		}
 		return append(all, rate1, start)
 	}
 	var all []Sample

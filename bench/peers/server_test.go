@@ -109,9 +109,9 @@ func TestCommandLines(t *testing.T) {
 	}
 	batch := &jobs(rows)[0]
 	f(l.batchedArgs(batch), "bin/llama-batched-bench -m models/1b-BF16.gguf -t 2 -tb 2 --offline "+
-		"--output-format jsonl -pps -npp 128 -ntg 16 -npl 8,32 -c 8192")
+		"--output-format jsonl -pps -npp 32 -ntg 16 -npl 8,32 -c 4096")
 	f(b.offlineArgs(batch), "basalt bench offline models/1b-BF16.gguf --json --threads 2 "+
-		"--step-tokens 512 --repeats 1 --context 128 --steps 16 --prefill 0 --sequences 8,32")
+		"--step-tokens 512 --repeats 1 --context 32 --steps 16 --prefill 0 --sequences 8,32")
 	one := &jobs([]Row{row(t, "decode-1-1t/Q4_0")})[0]
 	f(l.benchArgs(one), "bin/llama-bench -m models/1b-Q4_0.gguf -t 1 -r 1 -o jsonl -p 0 -n 64 "+
 		"-d 128")

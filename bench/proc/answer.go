@@ -37,8 +37,11 @@ func (s *Server) FirstAnswer(ctx context.Context) (time.Duration, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("the first answer has status %d: %s (%v)", resp.StatusCode, text, err)
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the first answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("the first answer has status %d: %s", resp.StatusCode, text)
 	}
 	return time.Since(s.Began), nil
 }

@@ -66,18 +66,24 @@ func Start(ctx context.Context, args Args) (*Server, error) {
 		return nil, fmt.Errorf("cannot start %s: %w", argv[0], err)
 	}
 	s.PID = cmd.Process.Pid
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	var waited error
+	go func() { waited = cmd.Wait(); close(ended) }()
 	s.Stop = func() error { return stop(cmd.Process, ended) }
 	if err := s.await(ctx, ended); err != nil {
+		if errors.Is(err, errEnded) {
+			err = fmt.Errorf("%w: %w", err, waited)
+		}
 		return nil, errors.Join(fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err,
 			tail(log.Bytes())), s.Stop())
 	}
 	return s, nil
 }
 
+var errEnded = errors.New("the server ended before it was ready")
+
 // await polls /health until it says 200.
-func (s *Server) await(ctx context.Context, ended chan error) error {
+func (s *Server) await(ctx context.Context, ended <-chan struct{}) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for time.Since(s.Began) < readyLimit {
 		if ok(ctx, client, s.URL+"/health") {
@@ -85,9 +91,8 @@ func (s *Server) await(ctx context.Context, ended chan error) error {
 			return nil
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			return fmt.Errorf("the server ended before it was ready: %w", err)
+		case <-ended:
+			return errEnded
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(time.Millisecond):
@@ -110,7 +115,7 @@ func ok(ctx context.Context, client *http.Client, url string) bool {
 }
 
 // stop ends a process as an operator does, and by force where that does not help.
-func stop(p *os.Process, ended <-chan error) error {
+func stop(p *os.Process, ended <-chan struct{}) error {
 	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}

@@ -16,8 +16,8 @@ type Workload struct {
 func Workloads() []Workload {
 	offline := func(dtype string, more ...string) []string {
 		return append([]string{
-			"bench", "offline", "llama-3.2-1b", "--load", "dummy", "--quantize", dtype, "--figures",
-			"--repeats", "1", "--steps", "16", "--context", "32",
+			"bench", "offline", "llama-3.2-1b", "--load", "dummy", "--quantize", dtype,
+			"--figures", "--repeats", "1", "--steps", "16", "--context", "32",
 		}, more...)
 	}
 	const small = "testdata/stories260K/stories260K-f32.gguf"
@@ -27,9 +27,12 @@ func Workloads() []Workload {
 		{"offline/1b-bf16", offline("bf16", "--sequences", "1,8", "--prefill", "128")},
 		{"latency/0.6b-q4_0", []string{
 			"bench", "latency", "qwen3-0.6b", "--load", "dummy", "--quantize", "q4_0",
-			"--batch", "4", "--input-len", "32", "--output-len", "32", "--iterations", "3", "--json",
+			"--batch", "4", "--input-len", "32", "--output-len", "32", "--iterations", "3",
+			"--json",
 		}},
-		{"kernels/8192x2048", []string{"bench", "kernels", "--formats", "q4_0,q8_0,bf16", "--json"}},
+		{"kernels/8192x2048", []string{
+			"bench", "kernels", "--formats", "q4_0,q8_0,bf16", "--json",
+		}},
 		{"http/null", []string{"bench", "http", small, "--json"}},
 		{"startup/260k", []string{"bench", "startup", small, "--repeats", "5", "--json"}},
 		{"memory/260k", []string{"bench", "memory", small, "--json"}},
