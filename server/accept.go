@@ -64,6 +64,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.draining.Load() {
 		return errors.Join(errors.New("the server is shutting down"), ln.Close())
 	}
+	s.auditStart(ln.Addr().String())
 	var protocols sync.WaitGroup
 	protocols.Go(func() { s.logEnd(s.fast.Serve(l.h1)) })
 	protocols.Go(func() { s.logEnd(s.second.Serve(l.h2)) })

@@ -85,7 +85,10 @@ func (g *generation) wholeReply() (p reply) {
 			failed = internalError()
 			p = g.op.dialect.fail(internalError(), g.r.id)
 		}
-		g.end(failed, p.status)
+		g.r.record.output = p.body
+		if !g.end(failed, p.status) {
+			p = g.op.dialect.fail(g.s.unrecorded(), g.r.id)
+		}
 	}()
 	out := newCollector(len(g.seqs))
 	if failed = g.run(out); failed != nil {

@@ -11,6 +11,7 @@ import (
 	"basalt/models/chat"
 	"basalt/models/tokenizer"
 	"basalt/runtime"
+	"basalt/server/audit"
 	"basalt/server/identity"
 )
 
@@ -29,6 +30,10 @@ type Config struct {
 	// TLS, when set, is spoken on all listeners.
 	TLS    *TLS
 	Limits Limits
+	// Audit gets a record of each invocation and refusal; nil: none are kept. It belongs to the
+	// caller.
+	Audit  *audit.Log
+	Region string // in records
 	// DrainTimeout is how long streams may go on after Shutdown, 30 s when 0.
 	DrainTimeout time.Duration
 	Logger       *zap.Logger // nil: no log
@@ -48,6 +53,8 @@ type Model struct {
 	MaxContext int // tokens of prompt and answer together
 	Device     runtime.DeviceInfo
 	Created    time.Time
+	// Digest and TokenizerDigest tell in records which files answered.
+	Digest, TokenizerDigest string
 }
 
 // Defaults are a model's own sampling parameters. The zero value of a field leaves the sampler's.

@@ -153,10 +153,7 @@ func start(t testing.TB, s setup) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listen(t)
 	f := &fixture{t: t, srv: srv, loop: loop, addr: ln.Addr().String(), done: make(chan error, 1)}
 	transport := newTransport(&s)
 	f.url, f.http = "http://"+f.addr, &http.Client{Transport: transport}
@@ -183,6 +180,15 @@ func start(t testing.TB, s setup) *fixture {
 		}
 	})
 	return f
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
 }
 
 // newTransport speaks one protocol.

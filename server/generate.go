@@ -34,6 +34,7 @@ type generation struct {
 	first  time.Duration // from arrival to the first token, 0 before it
 	last   time.Time     // of the newest token
 	ended  bool
+	kept   *collector // what a stream amounts to, for the audit log; nil: not wanted
 }
 
 // sink takes events. event must copy what it keeps; flush follows the events of each token.
@@ -62,7 +63,7 @@ func (s *Server) begin(r *request, op *operation) (*generation, *api.Error) {
 		return nil, err
 	}
 	req.ID, req.Tenant = r.id, r.who.Tenant
-	r.record.operation = req.Operation
+	r.record.operation, r.record.asked = req.Operation, req.Model
 	m := s.modelOf(req.Model)
 	if m == nil {
 		return nil, unknownModel(req.Model, op.modelField)
@@ -86,12 +87,16 @@ func (s *Server) begin(r *request, op *operation) (*generation, *api.Error) {
 		s.inFlight.Add(-1)
 		return nil, err
 	}
+	g.keepContent()
 	return g, nil
 }
 
 // permit checks that the policy lets the request's principal use the model now.
 func (g *generation) permit() (err *api.Error) {
 	if err := g.r.permitModel(g.model); err != nil {
+		return err
+	}
+	if err := g.s.auditable(); err != nil {
 		return err
 	}
 	g.lease, err = g.s.meter.Begin(g.r.who)
@@ -125,7 +130,6 @@ func (g *generation) submit() *api.Error {
 	if err != nil {
 		return err
 	}
-	g.r.record.seed = params.Seed
 	prompts, err := g.prompts()
 	if err != nil {
 		return err
@@ -134,6 +138,8 @@ func (g *generation) submit() *api.Error {
 	if err != nil {
 		return err
 	}
+	g.r.record.params = params
+	g.r.record.params.MaxTokens = slices.Max(limits)
 	stop := newStopper(g.req.Stop)
 	for i, prompt := range prompts {
 		params.MaxTokens = limits[i]
@@ -228,14 +234,34 @@ func (g *generation) run(to sink) error {
 	if err != nil {
 		return err
 	}
-	g.emit(&api.Event{Kind: api.End, Usage: g.usage, Timing: g.timing()})
+	if err := g.conclude(); err != nil {
+		return err
+	}
 	if to.flush() != nil {
 		return errClientGone
 	}
 	return nil
 }
 
-func (g *generation) emit(e *api.Event) { g.sink.event(e) }
+// conclude emits the end. A stream is recorded before: without its record it must not seem whole.
+func (g *generation) conclude() error {
+	e := &api.Event{Kind: api.End, Usage: g.usage, Timing: g.timing()}
+	if g.kept != nil {
+		g.kept.event(e)
+	}
+	if g.req.Stream && !g.end(nil, 200) {
+		return g.s.unrecorded()
+	}
+	g.sink.event(e)
+	return nil
+}
+
+func (g *generation) emit(e *api.Event) {
+	g.sink.event(e)
+	if g.kept != nil {
+		g.kept.event(e)
+	}
+}
 
 func (g *generation) timing() api.Timing {
 	return api.Timing{Latency: time.Since(g.r.arrived), FirstByte: g.first}
@@ -375,14 +401,16 @@ func (g *generation) abort() {
 }
 
 // end is called once, after the last byte: whatever still runs is aborted and the request counted.
-func (g *generation) end(err error, status int) {
+// It reports whether the audit log has what it must.
+func (g *generation) end(err error, status int) bool {
 	if g.ended {
-		return
+		return true
 	}
 	g.ended = true
 	g.abort()
 	g.lease.End(g.usage.Input + g.usage.Output)
 	g.r.record.ended, g.r.record.generation = err, g
-	g.s.finishRecord(g.r, status)
+	recorded := g.s.finishRecord(g.r, status)
 	g.s.inFlight.Add(-1)
+	return recorded
 }

@@ -9,6 +9,7 @@ import (
 type health struct {
 	Status string        `json:"status"` // "ok", "draining" or "failed"
 	Models []modelHealth `json:"models,omitempty"`
+	Audit  string        `json:"audit,omitempty"`
 }
 
 type modelHealth struct {
@@ -22,7 +23,7 @@ type modelHealth struct {
 func (s *Server) serveHealth(r *request) reply {
 	h := s.health()
 	if s.permit(r, &route{action: "Health"}) != nil {
-		h.Models = nil
+		h.Models, h.Audit = nil, ""
 	}
 	return jsonReply(statusOf(h.Status), h)
 }
@@ -39,6 +40,9 @@ func (s *Server) health() health {
 	}
 	if len(s.served) == 0 {
 		h.Status = "failed"
+	}
+	if s.auditable() != nil {
+		h.Status, h.Audit = "failed", "the audit log cannot be written; the log says more"
 	}
 	if s.draining.Load() {
 		h.Status = "draining"

@@ -9,23 +9,37 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"basalt/runtime"
 	"basalt/server/api"
 )
 
-// record is what is kept of a request for its log line and the metrics. Nothing in it comes from
-// the text of a request, a header or a credential.
+// record is what is kept of a request for its log line, the metrics and the audit log. The log line
+// and the metrics have nothing that comes from the text of a request, a header or a credential.
 type record struct {
+	route      *route // nil: none was found
 	operation  string
+	asked      string // the model that the client named
 	model      string // the id in the configuration
-	seed       uint64
+	params     runtime.SamplingParams
 	refusal    *api.Error
 	ended      error // of a generation; nil: complete
 	generation *generation
 	finish     api.FinishReason
+
+	// For the audit log, where it is to hold prompts and answers.
+	keep         bool
+	input        []byte
+	inputOmitted string
+	output       []byte // of an answer that is not streamed
 }
 
-// finishRecord counts and logs a request, once.
-func (s *Server) finishRecord(r *request, status int) {
+// finishRecord counts and logs a request, once. It reports whether the audit log has what it must.
+func (s *Server) finishRecord(r *request, status int) bool {
+	s.logRequest(r, status)
+	return s.auditRequest(r, status)
+}
+
+func (s *Server) logRequest(r *request, status int) {
 	rec := &r.record
 	if rec.generation == nil {
 		s.metrics.refused.Inc()
@@ -58,7 +72,7 @@ func (s *Server) finishRecord(r *request, status int) {
 	}
 	if g := rec.generation; g != nil {
 		fields = append(fields, zap.Int("input", g.usage.Input), zap.Int("output", g.usage.Output),
-			zap.Duration("first", g.first), zap.Uint64("seed", rec.seed),
+			zap.Duration("first", g.first), zap.Uint64("seed", rec.params.Seed),
 			zap.Int("choices", len(g.seqs)))
 		add("end", endName(rec))
 	} else if rec.refusal != nil {

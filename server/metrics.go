@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"basalt/server/api"
+	"basalt/server/audit"
 )
 
 // metrics are the server's own counts, under the names that routers for vLLM read without
@@ -80,10 +81,31 @@ func newMetrics(s *Server) *metrics {
 	}
 	m.registry.MustRegister(newLoopCollector(s.served), prometheus.NewGaugeFunc(inFlight,
 		func() float64 { return float64(s.inFlight.Load()) }))
+	if s.cfg.Audit != nil {
+		m.registry.MustRegister(auditCollectors(s.cfg.Audit)...)
+	}
 	for _, served := range s.served {
 		m.models[served] = newModelMetrics(m.registry, served)
 	}
 	return m
+}
+
+func auditCollectors(log *audit.Log) []prometheus.Collector {
+	records := prometheus.CounterOpts{
+		Name: "basalt_audit_records_total", Help: "Records of the audit log.",
+	}
+	failing := prometheus.GaugeOpts{
+		Name: "basalt_audit_failing", Help: "1 while the audit log cannot be written.",
+	}
+	return []prometheus.Collector{
+		prometheus.NewCounterFunc(records, func() float64 { return float64(log.Len()) }),
+		prometheus.NewGaugeFunc(failing, func() float64 {
+			if log.Err() != nil {
+				return 1
+			}
+			return 0
+		}),
+	}
 }
 
 func newModelMetrics(r *prometheus.Registry, m *model) *modelMetrics {

@@ -72,7 +72,7 @@ func setRetry(p *reply, err *api.Error) {
 func dialectOf(target string) *dialect {
 	has := func(prefix string) bool { return strings.HasPrefix(target, prefix) }
 	switch {
-	case has("/model/"):
+	case has("/model/"), has("/logging/"):
 		return bedrockDialect()
 	case has("/v1/messages"), has("/anthropic/"):
 		return anthropicDialect()
@@ -88,6 +88,7 @@ type route struct {
 	open      bool
 	action    string
 	inference bool
+	invokes   bool // each request leaves a record in the invocation log
 	serve     func(s *Server, r *request) reply
 }
 
@@ -98,7 +99,7 @@ func generates(o operation) route {
 		serve = (*Server).count
 	}
 	return route{
-		method: "POST", action: o.action, inference: true,
+		method: "POST", action: o.action, inference: true, invokes: o.count == nil,
 		serve: func(s *Server, r *request) reply { return serve(s, r, &o) },
 	}
 }
@@ -130,6 +131,7 @@ func routeTable() map[string][]route {
 		t[base+"/messages"] = []route{generates(messages())}
 		t[base+"/messages/count_tokens"] = []route{generates(countMessage())}
 	}
+	t["/logging/modelinvocations"] = loggingRoutes()
 	t["/anthropic/v1/models"] = reads(route{
 		action: "ListModels", inference: true, serve: (*Server).serveAnthropicModels,
 	})
@@ -204,6 +206,7 @@ func (s *Server) dispatch(r *request, d *dialect, routes []route) reply {
 			methods += ", " + routes[i].method
 			continue
 		}
+		r.record.route = &routes[i]
 		if err := s.permit(r, &routes[i]); err != nil {
 			return s.refuse(r, d, err)
 		}

@@ -186,7 +186,7 @@ func (q *sequence) conclude(reason api.FinishReason, stop string) {
 	}
 	e := q.begin(api.Finish)
 	e.Reason, e.StopString, e.Timing = reason, stop, q.g.timing()
-	e.Seed = q.g.r.record.seed
+	e.Seed = q.g.r.record.params.Seed
 	q.g.emit(e)
 	q.g.s.metrics.finished(q.g, reason)
 	q.g.r.record.finish = reason

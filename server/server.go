@@ -95,6 +95,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.stop(errDrained)
 	s.closeConns()
+	s.auditEvent("ServerStopped", nil)
 	return err
 }
 

@@ -48,6 +48,9 @@ func (g *generation) echoed() [][2]string {
 // connection from an answer.
 func (g *generation) stream(w io.Writer) (err error) {
 	out := &streamSink{codec: g.codec, w: w, buf: make([]byte, 0, 1024)}
+	if g.r.record.keep {
+		g.kept = newCollector(len(g.seqs))
+	}
 	var failed error
 	defer func() {
 		if v := recover(); v != nil {

@@ -20,6 +20,7 @@ type cli struct {
 	Eval     evalCmd     `cmd:"" help:"Measure perplexity of a text, and divergence from another model."`
 
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke the keys that callers prove themselves by."`
+	Audit   auditCmd   `cmd:"" help:"Verify audit logs, and make the keys that sign them."`
 	Certs   certsCmd   `cmd:"" help:"Make TLS certificates for a site without a public authority."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what is missing, and what to do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -46,6 +47,7 @@ type serveCmd struct {
 	modelFlags
 	identityFlags
 	tlsFlags
+	auditFlags
 	Models       []string      `arg:"" optional:"" name:"model" help:"Model: a directory with safetensors, or a .gguf file."`
 	Listen       string        `default:"127.0.0.1:8080" help:"Address to listen on."`
 	ServedName   []string      `placeholder:"NAME" help:"Id of each model in the API (default: its file's name)."`

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"basalt/server"
+	"basalt/server/audit"
 	"basalt/server/identity"
 )
 
@@ -48,8 +49,8 @@ func (c *serveCmd) authenticate(cfg *server.Config, l net.Listener, log *zap.Log
 	case c.Auth == "none", c.Auth == "auto" && !given && loopback:
 		return nil
 	case !given:
-		return fmt.Errorf("%s is not a loopback address, or --auth keys was given, so callers must "+
-			"prove who they are: make a key with basalt keys create NAME --keys FILE, and serve "+
+		return fmt.Errorf("%s is not a loopback address, or --auth keys was given: callers must "+
+			"prove who they are; make a key with basalt keys create NAME --keys FILE, and serve "+
 			"with --keys FILE", l.Addr())
 	}
 	files, err := c.identityFiles()
@@ -57,7 +58,9 @@ func (c *serveCmd) authenticate(cfg *server.Config, l net.Listener, log *zap.Log
 		return err
 	}
 	cfg.Auth = server.AuthKeys
-	cfg.Identity, err = identity.Open(files, identity.Options{Report: reporter(log, "identity")})
+	cfg.Identity, err = identity.Open(files, identity.Options{
+		Report: reporter(log, cfg.Audit, "identity"),
+	})
 	return err
 }
 
@@ -95,8 +98,9 @@ func readDescriptor(path string) ([]byte, error) {
 }
 
 // reporter logs readings of files that have changed.
-func reporter(log *zap.Logger, what string) func(error) {
+func reporter(log *zap.Logger, trail *audit.Log, what string) func(error) {
 	return func(err error) {
+		recordReading(trail, what, err)
 		if err != nil {
 			log.Error("changed files cannot be used; what they said before still holds",
 				zap.String("of", what), zap.Error(err))
@@ -121,7 +125,7 @@ func (c *serveCmd) protect(cfg *server.Config, log *zap.Logger) error {
 	cfg.TLS, err = server.OpenTLS(server.TLSFiles{
 		Cert: c.TLSCert, Key: c.TLSKey, ClientCA: c.TLSClientCA,
 		ClientOptional: c.TLSClientAuth == "optional",
-	}, reporter(log, "TLS"))
+	}, reporter(log, cfg.Audit, "TLS"))
 	return err
 }
 

@@ -34,14 +34,19 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on --listen %s: %w", c.Listen, err)
 	}
+	cfg, err := c.configure(listener, log)
+	if err != nil {
+		return errors.Join(err, listener.Close(), closeAudit(cfg.Audit))
+	}
 	dev, err := openDevice(&c.modelFlags)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, listener.Close(), closeAudit(cfg.Audit))
 	}
 	models, err := c.openModels(ctx, dev)
 	if err == nil {
-		err = c.serve(ctx, listener, dev.Info(), models, log)
+		err = c.serve(ctx, listener, dev.Info(), models, cfg)
 	}
+	err = errors.Join(err, closeAudit(cfg.Audit))
 	stop, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	for _, m := range models {
@@ -76,31 +81,49 @@ func newLogger(level string) (*zap.Logger, error) {
 	return cfg.Build()
 }
 
-func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.DeviceInfo,
-	models []*opened, log *zap.Logger,
-) error {
-	cfg := server.Config{
+// configure reads what says who may call and what is recorded, before a model is loaded.
+func (c *serveCmd) configure(l net.Listener, log *zap.Logger) (*server.Config, error) {
+	cfg := &server.Config{
 		Origins: c.AllowOrigin, Logger: log, DrainTimeout: c.DrainTimeout, Version: version,
 	}
-	if err := errors.Join(c.protect(&cfg, log), c.authenticate(&cfg, l, log)); err != nil {
-		return errors.Join(err, l.Close())
+	for _, step := range []func() error{
+		func() error { return c.openAudit(cfg, log) },
+		func() error { return c.protect(cfg, log) },
+		func() error { return c.authenticate(cfg, l, log) },
+	} {
+		if err := step(); err != nil {
+			return cfg, err
+		}
 	}
+	return cfg, nil
+}
+
+func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.DeviceInfo,
+	models []*opened, cfg *server.Config,
+) error {
 	for _, m := range models {
-		cfg.Models = append(cfg.Models, m.served(dev))
+		served := m.served(dev)
+		if cfg.Audit != nil {
+			var err error
+			if served.Digest, served.TokenizerDigest, err = c.digests(m.path); err != nil {
+				return errors.Join(err, l.Close())
+			}
+		}
+		cfg.Models = append(cfg.Models, served)
 	}
-	s, err := server.New(cfg)
+	s, err := server.New(*cfg)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	announce(&cfg, l.Addr().String(), models)
+	announce(cfg, l.Addr().String(), models)
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("draining", zap.Duration("deadline", c.DrainTimeout))
+	cfg.Logger.Info("draining", zap.Duration("deadline", c.DrainTimeout))
 	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout+drainGrace)
 	defer cancel()
 	return errors.Join(s.Shutdown(drain), <-served)

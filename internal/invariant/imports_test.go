@@ -32,6 +32,7 @@ var rooms = []struct {
 	{"server/openai", []string{"server/api"}},
 	{"server/anthropic", []string{"server/api"}},
 	{"server/sagemaker", []string{"server/api"}},
+	{"server/audit", []string{"internal/live"}},
 	{"server/certs", []string{"internal/live"}},
 	{"server/identity", []string{"server/api", "internal/live"}},
 	{"server/guardrail", []string{"server/api"}},
