@@ -82,12 +82,20 @@ func (q *Quantity) Std() float64 {
 	return math.Sqrt(max(0, q.sum2/float64(q.n)-mean*mean))
 }
 
-// Percentile is the least value that p percent of the values do not exceed.
+// Percentile lies between the two values nearest to rank p/100 (n-1), as numpy.percentile does.
 func (q *Quantity) Percentile(p float64) float64 {
 	if q.n == 0 {
 		return 0
 	}
-	return float64(q.histogram.ValueAtPercentile(p)) / 1e6
+	at := min(max(p, 0), 100) / 100 * float64(q.n-1)
+	low := int(at)
+	a, b := q.ranked(low), q.ranked(min(low+1, q.n-1))
+	return (a + (b-a)*(at-float64(low))) / 1e6
+}
+
+// ranked is the value in nanoseconds that so many do not exceed, as exact as the histogram is.
+func (q *Quantity) ranked(rank int) float64 {
+	return float64(q.histogram.ValueAtPercentile(100 * float64(rank+1) / float64(q.n)))
 }
 
 // Metrics sum a run up by the definitions of vLLM's serving benchmark. Times run from a request's

@@ -172,7 +172,7 @@ func TestSummaryAgreesWithRawTimes(t *testing.T) {
 	}
 	for key, want := range raw.recompute(limits, percentiles) {
 		got, ok := result[key].(float64)
-		if !ok || math.Abs(got-want) > 0.02*want {
+		if !ok || math.Abs(got-want) > 0.002*want {
 			t.Errorf("%s is %v, the raw times give %v", key, result[key], want)
 		}
 	}
