@@ -34,6 +34,8 @@ type Config struct {
 	// caller.
 	Audit  *audit.Log
 	Region string // in records
+	// Profiles opens /debug/pprof/ to those whom the policy grants Debug.
+	Profiles bool
 	// DrainTimeout is how long streams may go on after Shutdown, 30 s when 0.
 	DrainTimeout time.Duration
 	Logger       *zap.Logger // nil: no log

@@ -120,6 +120,40 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
+// FuzzModelPath holds that the path splitter finds the id that a reader of URLs finds, decoded once,
+// and that no segment of it is taken for a step up or for another operation.
+func FuzzModelPath(f *testing.F) {
+	f.Add("/model/a%2F..%2Fb/converse")
+	f.Add("/model/../model/x/invoke")
+	f.Add("http://h/model/a/b/c?x")
+	f.Add("/model//converse")
+	f.Fuzz(func(t *testing.T, target string) {
+		path, query, err := splitTarget(target, "h")
+		if err != nil {
+			return
+		}
+		if path[0] != '/' || strings.Contains(path, "?") || !strings.HasSuffix(target, path) &&
+			!strings.Contains(target, path+"?"+query) {
+			t.Fatalf("%q has the path %q and the query %q", target, path, query)
+		}
+		escaped, operation, ok := splitModelPath(path)
+		if !ok {
+			return
+		}
+		if "/model/"+escaped+"/"+operation != path || strings.Contains(operation, "/") {
+			t.Fatalf("%q splits into %q and %q", path, escaped, operation)
+		}
+		id, valid := decodeSegment(escaped)
+		want, uerr := url.PathUnescape(escaped)
+		if valid && (uerr != nil || id != want) {
+			t.Fatalf("%q names %q; net/url says %q, %v", path, id, want, uerr)
+		}
+		if valid && strings.Count(id, "..") < strings.Count(escaped, "..") {
+			t.Fatalf("%q lost a dot segment: %q", path, id)
+		}
+	})
+}
+
 func FuzzDecodeSegment(f *testing.F) {
 	f.Add("a%2Fb+c")
 	f.Add("%")

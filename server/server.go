@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -58,6 +59,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Logger,
 		models: make(map[string]*model), routes: routeTable(), local: localPrincipal(),
+	}
+	if cfg.Profiles {
+		maps.Copy(s.routes, profileRoutes())
 	}
 	for i := range cfg.Models {
 		m := newModel(&cfg.Models[i])

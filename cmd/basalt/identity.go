@@ -24,6 +24,7 @@ type identityFlags struct {
 	Policy         string   `placeholder:"FILE" help:"Policy (YAML): principals and what they may do. Without one, every key may use every model."`
 	AllowOrigin    []string `placeholder:"ORIGIN" help:"Web origins that may call without authentication."`
 	AllowHost      []string `placeholder:"NAME" help:"Host names that may be called without authentication, beside loopback ones."`
+	Profiles       bool     `help:"Open /debug/pprof/ to principals whom the policy grants Debug."`
 	InsecureNoAuth bool     `help:"Allow --auth none on an address that other machines reach."`
 }
 

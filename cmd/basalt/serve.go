@@ -85,6 +85,7 @@ func newLogger(level string) (*zap.Logger, error) {
 func (c *serveCmd) configure(l net.Listener, log *zap.Logger) (*server.Config, error) {
 	cfg := &server.Config{
 		Origins: c.AllowOrigin, Logger: log, DrainTimeout: c.DrainTimeout, Version: version,
+		Profiles: c.Profiles,
 	}
 	for _, step := range []func() error{
 		func() error { return c.openAudit(cfg, log) },
