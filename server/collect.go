@@ -90,13 +90,14 @@ func (g *generation) wholeReply() (p reply) {
 			p = g.op.dialect.fail(g.s.unrecorded(), g.r.id)
 		}
 	}()
-	out := newCollector(len(g.seqs))
+	out := newCollector(g.numChoices())
 	if failed = g.run(out); failed != nil {
 		p = g.op.dialect.fail(asAPI(failed), g.r.id)
 		p.close = errors.Is(failed, errClientGone)
 		return p
 	}
 	p = reply{status: 200, contentType: "application/json"}
+	g.warden.finish(&out.answer)
 	p.body = g.codec.AppendAnswer(nil, &out.answer)
 	p.set(g.op.dialect.idHeader, g.r.id)
 	p.headers = append(p.headers, g.echoed()...)

@@ -12,6 +12,8 @@ import (
 	"basalt/models/tokenizer"
 	"basalt/runtime"
 	"basalt/server/audit"
+	"basalt/server/bedrock"
+	"basalt/server/guardrail"
 	"basalt/server/identity"
 )
 
@@ -36,6 +38,10 @@ type Config struct {
 	Region string // in records
 	// Profiles opens /debug/pprof/ to those whom the policy grants Debug.
 	Profiles bool
+	// Guardrails are those that requests may name; nil: none.
+	Guardrails *guardrail.Set
+	// Place is where ARNs say that the server is: by default in us-east-1, of account 000000000000.
+	Place bedrock.Place
 	// DrainTimeout is how long streams may go on after Shutdown, 30 s when 0.
 	DrainTimeout time.Duration
 	Logger       *zap.Logger // nil: no log
@@ -53,8 +59,10 @@ type Model struct {
 	// Defaults is what requests take for what they leave out, from generation_config.json.
 	Defaults   Defaults
 	MaxContext int // tokens of prompt and answer together
-	Device     runtime.DeviceInfo
-	Created    time.Time
+	// Architecture is the family's name in the model's files, as "LlamaForCausalLM"; may be empty.
+	Architecture string
+	Device       runtime.DeviceInfo
+	Created      time.Time
 	// Digest and TokenizerDigest tell in records which files answered.
 	Digest, TokenizerDigest string
 }

@@ -141,5 +141,15 @@ func (s *Server) serveRerank(r *request) reply {
 
 // place is where ARNs say that things are.
 func (s *Server) place() bedrock.Place {
-	return bedrock.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"}
+	def := func(value, or string) string {
+		if value == "" {
+			return or
+		}
+		return value
+	}
+	p := s.cfg.Place
+	return bedrock.Place{
+		Partition: def(p.Partition, "aws"), Region: def(p.Region, "us-east-1"),
+		Account: def(p.Account, "000000000000"),
+	}
 }

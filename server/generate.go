@@ -30,6 +30,7 @@ type generation struct {
 	rendered string
 	// forced begins the output: it stands in the prompt, but is part of the answer.
 	forced string
+	warden *warden // nil: no guardrail
 	lease  *identity.Lease
 	first  time.Duration // from arrival to the first token, 0 before it
 	last   time.Time     // of the newest token
@@ -125,7 +126,13 @@ func (s *Server) admit() *api.Error {
 }
 
 // submit makes the prompts and hands one sequence for each choice to the loop.
-func (g *generation) submit() *api.Error {
+func (g *generation) submit() (err *api.Error) {
+	if g.warden, err = g.s.newWarden(g.req); err != nil {
+		return err
+	}
+	if err := g.warden.readPrompt(g.req); err != nil || g.warden.refuses() {
+		return err
+	}
 	params, err := g.model.params(g.req)
 	if err != nil {
 		return err
@@ -218,10 +225,11 @@ func submitError(err error) *api.Error {
 // run passes the events of all sequences to the sink until every one has ended. After an error the
 // sink has what came before it. The error is errClientGone or an *api.Error for the client.
 func (g *generation) run(to sink) error {
-	g.sink = to
+	g.sink = g.watched(to)
 	for _, q := range g.seqs {
 		g.emit(&api.Event{Kind: api.Start, Choice: q.index, Usage: g.usage})
 	}
+	g.warden.refuse(g)
 	if to.flush() != nil {
 		return errClientGone
 	}
@@ -245,7 +253,7 @@ func (g *generation) run(to sink) error {
 
 // conclude emits the end. A stream is recorded before: without its record it must not seem whole.
 func (g *generation) conclude() error {
-	e := &api.Event{Kind: api.End, Usage: g.usage, Timing: g.timing()}
+	e := &api.Event{Kind: api.End, Usage: g.usage, Timing: g.timing(), Trace: g.warden.told()}
 	if g.kept != nil {
 		g.kept.event(e)
 	}
@@ -258,7 +266,7 @@ func (g *generation) conclude() error {
 
 func (g *generation) emit(e *api.Event) {
 	g.sink.event(e)
-	if g.kept != nil {
+	if g.kept != nil && g.warden == nil {
 		g.kept.event(e)
 	}
 }

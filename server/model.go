@@ -61,6 +61,6 @@ func (m *model) hidden(id int32) bool { return m.Tokenizer.IsSpecial(id) && !m.m
 func (m *model) info(id string) *api.ModelInfo {
 	return &api.ModelInfo{
 		ID: id, Alias: id != m.ID, Created: m.Created.Unix(), MaxContext: m.MaxContext,
-		Instruct: m.Template != nil,
+		Architecture: m.Architecture, Instruct: m.Template != nil,
 	}
 }

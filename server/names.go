@@ -1,6 +1,10 @@
 package server
 
-import "strings"
+import (
+	"strings"
+
+	"basalt/server/bedrock"
+)
 
 // geographies are what the ids of system-defined inference profiles begin with.
 func geographies() []string {
@@ -35,6 +39,11 @@ func (s *Server) modelOf(id string) *model {
 	name := resource(id)
 	if m := s.models[name]; m != nil {
 		return m
+	}
+	for _, m := range s.served {
+		if bedrock.ImportedID(m.ID) == name {
+			return m
+		}
 	}
 	for _, place := range geographies() {
 		if rest, ok := strings.CutPrefix(name, place); ok {

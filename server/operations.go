@@ -58,6 +58,16 @@ func messages() operation {
 	}
 }
 
+func responses() operation {
+	return operation{
+		action: "Responses", dialect: openaiDialect(), modelField: "model",
+		headers: sseHeaders(), streamType: "text/event-stream; charset=utf-8",
+		decode: func(_ *Server, r *request) (*api.Request, api.Codec, *api.Error) {
+			return decoded(openai.DecodeResponse(r.body, openaiCall(r)))
+		},
+	}
+}
+
 func openaiCall(r *request) openai.Call {
 	return openai.Call{ID: r.id, Created: r.arrived.Unix()}
 }

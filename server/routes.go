@@ -2,8 +2,10 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,14 +70,27 @@ func setRetry(p *reply, err *api.Error) {
 	}
 }
 
+// bedrockPaths are what the paths of Bedrock's operations begin with.
+func bedrockPaths() []string {
+	return []string{
+		"model", "guardrail", "foundation-models", "inference-profiles", "imported-models",
+		"provisioned-model-throughputs", "provisioned-model-throughput", "custom-models",
+		"foundation-model-availability", "rerank", "async-invoke", "logging",
+		"model-invocation-job", "model-invocation-jobs",
+	}
+}
+
 // dialectOf tells from a raw target who is asking, also where there is no such route.
 func dialectOf(target string) *dialect {
-	has := func(prefix string) bool { return strings.HasPrefix(target, prefix) }
+	first, _, _ := strings.Cut(target[min(1, len(target)):], "/")
+	first, _, _ = strings.Cut(first, "?")
 	switch {
-	case has("/model/"), has("/logging/"):
+	case slices.Contains(bedrockPaths(), first):
 		return bedrockDialect()
-	case has("/v1/messages"), has("/anthropic/"):
+	case first == "anthropic", strings.HasPrefix(target, "/v1/messages"):
 		return anthropicDialect()
+	case first == "endpoints":
+		return sagemakerDialect()
 	}
 	return openaiDialect()
 }
@@ -122,6 +137,7 @@ func routeTable() map[string][]route {
 	for _, base := range []string{"/v1", "/openai/v1"} {
 		t[base+"/chat/completions"] = []route{generates(chatCompletions())}
 		t[base+"/completions"] = []route{generates(completions())}
+		t[base+"/responses"] = []route{generates(responses())}
 		t[base+"/models"] = reads(route{
 			action: "ListModels", inference: true,
 			serve: (*Server).serveModels,
@@ -135,6 +151,9 @@ func routeTable() map[string][]route {
 	t["/anthropic/v1/models"] = reads(route{
 		action: "ListModels", inference: true, serve: (*Server).serveAnthropicModels,
 	})
+	t["/invocations"] = []route{generates(invocations())}
+	maps.Copy(t, controlRoutes())
+	maps.Copy(t, tokenRoutes())
 	return t
 }
 
@@ -149,6 +168,11 @@ func (s *Server) find(path string) ([]route, *api.Error) {
 				method: "GET", action: "GetModel", inference: true,
 				serve: modelRoute(id, dialectOf(path)),
 			}}, nil
+		}
+	}
+	for _, of := range []func(string) ([]route, *api.Error){controlOf, applyOf, endpointOf} {
+		if t, err := of(path); len(t) > 0 || err != nil {
+			return t, err
 		}
 	}
 	if escaped, op, ok := splitModelPath(path); ok {

@@ -81,7 +81,7 @@ func (q *sequence) take(e *batcher.Event) error {
 	}
 	if e.Finish == batcher.FinishNone {
 		q.release(len(q.text)-q.stop.held(), false)
-		if q.parse.ended() {
+		if q.parse.ended() || q.g.warden.cut(q.index) {
 			q.done = true
 			q.stream.Abort()
 			q.conclude(api.FinishStop, "")

@@ -49,7 +49,7 @@ func (g *generation) echoed() [][2]string {
 func (g *generation) stream(w io.Writer) (err error) {
 	out := &streamSink{codec: g.codec, w: w, buf: make([]byte, 0, 1024)}
 	if g.r.record.keep {
-		g.kept = newCollector(len(g.seqs))
+		g.kept = newCollector(g.numChoices())
 	}
 	var failed error
 	defer func() {

@@ -81,3 +81,21 @@ func splitModelPath(path string) (id, operation string, ok bool) {
 	}
 	return rest[:i], rest[i+1:], true
 }
+
+// splitGuardrailPath cuts /guardrail/{id}/version/{version}/apply. An ARN in it may have its slash
+// escaped or not.
+func splitGuardrailPath(path string) (id, version string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/guardrail/")
+	if !ok {
+		return "", "", false
+	}
+	rest, ok = strings.CutSuffix(rest, "/apply")
+	if !ok {
+		return "", "", false
+	}
+	i := strings.LastIndex(rest, "/version/")
+	if i < 0 {
+		return "", "", false
+	}
+	return rest[:i], rest[i+len("/version/"):], true
+}

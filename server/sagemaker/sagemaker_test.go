@@ -76,4 +76,8 @@ func TestErrors(t *testing.T) {
 	f(api.Unavailable, "ServiceUnavailable", 503, "ModelStreamError")
 	f(api.DeviceFailed, "InternalFailure", 500, "ModelStreamError")
 	f(api.Internal, "InternalFailure", 500, "InternalStreamFailure")
+	own := &api.Error{Code: api.Invalid, Field: "SessionId", Message: "SessionId is bad"}
+	if name, status := Exception(own); name != "ValidationError" || status != 400 {
+		t.Error(name, status)
+	}
 }
