@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,6 +24,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(ROOT, ".cache", "conformance")
 MODELS = ["testdata/llama3-chat", "testdata/stories260K/stories260K-f32.gguf"]
+# A site of its own, with keys, a policy and an audit log, made anew for each group.
+SITE = ["--keys", "{site}/keys", "--seal-key", "{site}/seal", "--policy", "{site}/policy.yaml",
+        "--audit", "{site}/log", "--audit-key", "{site}/audit", "--audit-anchors",
+        "{site}/anchors"]
+POLICY = """principals:
+  client: {tenant: site, models: ["*"], operations: ["*"]}
+"""
 # Suites by the flags of the server that they drive.
 GROUPS = [
     ([], ["boto3_answers.py", "boto3_errors.py", "boto3_limits.py", "openai_python.py",
@@ -31,6 +39,9 @@ GROUPS = [
     (["--kv-memory", "1MiB"], ["crowd.py"]),
     (["--max-seqs", "1", "--max-queue", "1"], ["overload.py"]),
     ([], ["drain.py"]),
+    (SITE, ["signed.py", "http2.mjs"]),
+    (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
+     ["signed.py", "http2.mjs"]),
 ]
 SUITE_SECONDS = 600
 MUST_BE_ZERO = (
@@ -59,7 +70,8 @@ def main():
 
 
 def run_group(binary, flags, suites):
-    server = Server(binary, flags)
+    site = Site(binary) if any("{site}" in f for f in flags) else None
+    server = Server(binary, flags, site)
     lines = []
     try:
         for s in suites:
@@ -68,7 +80,9 @@ def run_group(binary, flags, suites):
             lines.append(server.left_over())
     finally:
         status = server.stop()
-    name = " ".join(["basalt serve", *flags])
+    if site:
+        lines.append(site.verify(binary))
+    name = " ".join(["basalt serve", *flags]).replace(" ".join(SITE), "(site)")
     lines.append(row(name, "SIGTERM", "ends with status 0", status == 0, f"it was {status}"))
     return lines
 
@@ -116,10 +130,48 @@ def fresh(mark, inputs, commands):
         f.write(digest)
 
 
+class Site:
+    """Keys, certificates and a policy, made with the command itself."""
+
+    def __init__(self, binary):
+        self.folder = os.path.join(CACHE, "site")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        run = lambda *args: subprocess.run(
+            [binary, *args], check=True, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL).stdout
+        run("certs", "server", "--dir", self.folder)
+        run("keys", "seal-key", self.at("seal"))
+        run("audit", "keygen", self.at("audit"))
+        keys = ["keys", "create", "client", "--keys", self.at("keys")]
+        self.bearer = run(*keys).strip()
+        access = run(*keys, "--type", "access", "--seal-key", self.at("seal"))
+        pair = dict(line.split("=", 1) for line in access.split())
+        self.access, self.secret = pair["AWS_ACCESS_KEY_ID"], pair["AWS_SECRET_ACCESS_KEY"]
+        with open(self.at("policy.yaml"), "w") as f:
+            f.write(POLICY)
+
+    def at(self, name):
+        return os.path.join(self.folder, name)
+
+    def environment(self):
+        return {"BASALT_ACCESS": self.access, "BASALT_SECRET": self.secret,
+                "BASALT_BEARER": self.bearer, "AWS_CA_BUNDLE": self.at("ca.pem"),
+                "NODE_EXTRA_CA_CERTS": self.at("ca.pem")}
+
+    def verify(self, binary):
+        p = subprocess.run([binary, "audit", "verify", self.at("log"), "--key",
+                            self.at("audit.pub"), "--anchors", self.at("anchors")],
+                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        ok = p.returncode == 0 and "Unprotected tail: 0 records" in p.stdout
+        return row("basalt audit verify", "the server's log", "is whole and anchored", ok, p.stdout)
+
+
 class Server:
     """The real binary on a free loopback port; its stderr goes to .cache/conformance/server.log."""
 
-    def __init__(self, binary, flags):
+    def __init__(self, binary, flags, site=None):
+        self.site = site
+        flags = [f.replace("{site}", site.folder) if site else f for f in flags]
         self.log = open(os.path.join(CACHE, "server.log"), "w")
         self.process = subprocess.Popen(
             [binary, "serve", *MODELS, "--listen", "127.0.0.1:0", *flags], cwd=ROOT,
@@ -139,7 +191,7 @@ class Server:
         """A row on what the server still holds once every client has gone, and on its faults."""
         held = {}
         for _ in range(50):
-            with urllib.request.urlopen(self.endpoint + "/metrics", timeout=10) as r:
+            with self.get("/metrics") as r:
                 samples = [line.rsplit(" ", 1) for line in r.read().decode().splitlines()
                            if not line.startswith("#")]
             held = {k: v for k, v in samples if k.startswith(MUST_BE_ZERO) and float(v) != 0}
@@ -148,6 +200,14 @@ class Server:
             time.sleep(0.1)
         return row("basalt serve", "/metrics", "nothing is running, held or failed at the end",
                    bool(samples) and not held, str(held))
+
+    def get(self, path):
+        request = urllib.request.Request(self.endpoint + path)
+        trust = None
+        if self.site:
+            request.add_header("Authorization", "Bearer " + self.site.bearer)
+            trust = ssl.create_default_context(cafile=self.site.at("ca.pem"))
+        return urllib.request.urlopen(request, timeout=10, context=trust)
 
     def stop(self):
         self.process.terminate()
@@ -161,12 +221,13 @@ class Server:
 
 
 def run_suite(name, server):
+    site = server.site
     path = os.path.join(HERE, name)
     environment = {k: v for k, v in os.environ.items()
                    if not k.startswith(("AWS_", "OPENAI_", "ANTHROPIC_", "LANG", "NODE_"))}
     environment.update(BASALT_ENDPOINT=server.endpoint, BASALT_PID=str(server.process.pid),
                        AWS_EC2_METADATA_DISABLED="true", LANGSMITH_TRACING="false",
-                       PYTHONDONTWRITEBYTECODE="1")
+                       PYTHONDONTWRITEBYTECODE="1", **(site.environment() if site else {}))
     if name.endswith(".py"):
         command = [os.path.join(CACHE, "venv", "bin", "python"), path]
     else:
