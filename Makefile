@@ -6,7 +6,7 @@ CACHE   := $(CURDIR)/.cache
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
-MODEL   ?= testdata/stories260K/stories260K-f32.gguf
+MODEL   ?= # none: the model in the box
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test fmt lint fuzz bench golden conformance box box-eval clean prereq

@@ -48,7 +48,7 @@ type serveCmd struct {
 	identityFlags
 	tlsFlags
 	auditFlags
-	Models       []string      `arg:"" optional:"" name:"model" help:"Model: a directory with safetensors, or a .gguf file."`
+	Models       []string      `arg:"" optional:"" name:"model" default:"basalt.box-v1" help:"Model: a directory with safetensors, or a .gguf file (default: the small model in this binary)."`
 	Listen       string        `default:"127.0.0.1:8080" help:"Address to listen on."`
 	ServedName   []string      `placeholder:"NAME" help:"Id of each model in the API (default: its file's name)."`
 	DrainTimeout time.Duration `default:"30s" help:"How long running streams may go on after SIGTERM."`
@@ -57,7 +57,7 @@ type serveCmd struct {
 
 type runCmd struct {
 	modelFlags
-	Model       string   `arg:"" optional:"" help:"Model: a directory with safetensors, or a .gguf file."`
+	Model       string   `arg:"" optional:"" default:"basalt.box-v1" help:"Model: a directory with safetensors, or a .gguf file (default: the small model in this binary)."`
 	Prompt      []string `arg:"" optional:"" help:"Prompt; without one, a conversation starts."`
 	System      string   `help:"System message."`
 	MaxTokens   int      `default:"512" placeholder:"N" help:"Greatest number of tokens to generate."`
@@ -68,7 +68,7 @@ type runCmd struct {
 }
 
 type inspectCmd struct {
-	Model string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
+	Model string `arg:"" default:"basalt.box-v1" help:"Model: a directory with safetensors, or a .gguf file (default: the small model in this binary)."`
 	Load  string `default:"auto" enum:"auto,dummy" help:"dummy takes a named shape instead of files."`
 }
 

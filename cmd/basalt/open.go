@@ -11,6 +11,7 @@ import (
 	"basalt/batcher"
 	"basalt/cpu"
 	"basalt/models"
+	"basalt/models/box"
 	"basalt/models/chat"
 	"basalt/models/tokenizer"
 	"basalt/runtime"
@@ -61,11 +62,19 @@ func (f *modelFlags) load(path string) (*models.Model, error) {
 			o.Dummy.DType = d
 		}
 	}
-	m, err := models.Load(path, o)
+	m, err := loadFiles(path, o)
 	if err == nil && m.Warning() != "" {
 		fmt.Fprintln(os.Stderr, "basalt: warning:", m.Warning())
 	}
 	return m, err
+}
+
+// loadFiles takes the model in the box for its id, unless a file has that name.
+func loadFiles(path string, o models.LoadOptions) (*models.Model, error) {
+	if _, err := os.Stat(path); path == box.ID && err != nil {
+		return models.LoadFS(box.ID, box.Files())
+	}
+	return models.Load(path, o)
 }
 
 // openModel loads a model, compiles it for the device and starts its loop.

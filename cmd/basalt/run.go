@@ -18,9 +18,6 @@ import (
 
 // Run answers one prompt, or holds a conversation line by line.
 func (c *runCmd) Run(ctx context.Context) error {
-	if c.Model == "" {
-		return errors.New("name a model: basalt run MODEL [PROMPT]")
-	}
 	dev, err := openDevice(&c.modelFlags)
 	if err != nil {
 		return err

@@ -16,10 +16,6 @@ import (
 
 // Run serves until the process is told to stop, then drains.
 func (c *serveCmd) Run(ctx context.Context) error {
-	if len(c.Models) == 0 {
-		return errors.New("name a model: basalt serve MODEL, a directory with safetensors or a " +
-			".gguf file")
-	}
 	if len(c.ServedName) > 0 && len(c.ServedName) != len(c.Models) {
 		return fmt.Errorf("--served-name has %d names for %d models", len(c.ServedName),
 			len(c.Models))

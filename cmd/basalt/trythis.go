@@ -42,12 +42,12 @@ func printChat(addr string, m *opened) {
 	fmt.Printf("\nTry it:\n\n  curl http://%s/v1/chat/completions -H 'Content-Type: "+
 		"application/json' \\\n"+
 		"    -d '{\"model\": %q, \"messages\": [{\"role\": \"user\", \"content\": "+
-		"\"Hello\"}]}'\n\n", addr, m.name)
+		"\"What is Basalt?\"}]}'\n\n", addr, m.name)
 	call := fmt.Sprintf("answer = client.converse(modelId=%q,\n"+
-		"    messages=[{\"role\": \"user\", \"content\": [{\"text\": \"Hello\"}]}])\n"+
-		"print(answer[\"output\"][\"message\"][\"content\"][0][\"text\"])", m.name)
+		"    messages=[{\"role\": \"user\", \"content\": [{\"text\": \"What is Basalt?\"}]}])\n"+
+		"print(answer[\"output\"][\"message\"][\"content\"][-1][\"text\"])", m.name)
 	fmt.Printf(boto3, addr, call)
-	fmt.Printf("\n  %s run %s\n\n", self(), m.path)
+	fmt.Printf("\n  %s run %s 'What is Basalt?'\n\n", self(), m.path)
 }
 
 // self is how this program was called.
