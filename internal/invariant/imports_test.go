@@ -26,7 +26,7 @@ var rooms = []struct {
 	{"models/...", []string{"runtime", "internal/...", "models/..."}},
 	{"cpu", []string{"runtime", "internal/..."}},
 	{"neuron/...", []string{"runtime", "internal/...", "neuron/..."}},
-	{"cuda/...", []string{"runtime", "internal/...", "kernels/..."}},
+	{"cuda/...", []string{"runtime", "internal/...", "kernels", "cuda/..."}},
 	{"batcher", []string{"runtime", "internal/..."}},
 	{"server/bedrock", []string{"server/api"}},
 	{"server/openai", []string{"server/api"}},
@@ -71,7 +71,8 @@ type listed struct {
 }
 
 func listPackages(t *testing.T) []listed {
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "basalt/...").Output()
+	out, err := exec.Command("go", "list", "-tags=cuda", "-json=ImportPath,Imports",
+		"basalt/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}

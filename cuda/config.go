@@ -1,0 +1,15 @@
+package cuda
+
+import "time"
+
+// Config says which GPU is opened and how.
+type Config struct {
+	// Ordinal is the GPU's number among those that the driver shows.
+	Ordinal int
+	// Library is the driver's file; "" finds libcuda.so.1.
+	Library string
+	// Kernels is a folder of kernels to load instead of those in the binary; "" for none.
+	Kernels string
+	// StepTimeout is how long a step may take before the GPU counts as hung; 0 is a minute.
+	StepTimeout time.Duration
+}

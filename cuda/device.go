@@ -1,0 +1,176 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"basalt/cuda/driver"
+	"basalt/kernels"
+	"basalt/runtime"
+)
+
+// minCapability is Ampere: the portable kernels use its tensor cores.
+const minCapability = 80
+
+// kernel is a loaded function with its declared shape.
+type kernel struct {
+	name    string
+	fn      uint64
+	threads int
+	params  []bool
+}
+
+// Device is one NVIDIA GPU.
+type Device struct {
+	gpu     *driver.GPU
+	cfg     Config
+	modules []*driver.Module
+	kernels map[string]*kernel
+	native  bool  // machine code for this GPU rather than PTX
+	lost    error // why the GPU can no longer be used
+}
+
+// Open finds the driver, opens the GPU and loads the kernels.
+func Open(c Config) (runtime.Device, error) {
+	d, err := open(c)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the CUDA device: %w; the CPU device remains "+
+			"(--device cpu)", err)
+	}
+	return d, nil
+}
+
+func open(c Config) (*Device, error) {
+	if c.Library == "" {
+		c.Library = driver.Library
+	}
+	if c.StepTimeout == 0 {
+		c.StepTimeout = time.Minute
+	}
+	if err := driver.Load(c.Library); err != nil {
+		return nil, fmt.Errorf("%w: install NVIDIA's driver, and see `basalt doctor`", err)
+	}
+	n, err := driver.NumGPUs()
+	if err != nil {
+		return nil, err
+	}
+	if c.Ordinal < 0 || c.Ordinal >= n {
+		return nil, fmt.Errorf("there is no GPU %d: the driver shows %d (CUDA_VISIBLE_DEVICES "+
+			"may hide others)", c.Ordinal, n)
+	}
+	g, err := driver.OpenGPU(c.Ordinal)
+	if err != nil {
+		return nil, err
+	}
+	d := &Device{gpu: g, cfg: c, kernels: make(map[string]*kernel)}
+	if err := d.setup(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Device) setup() error {
+	if d.gpu.Capability < minCapability {
+		return fmt.Errorf("%s has compute capability %d.%d; 8.0 (Ampere) or later is needed",
+			d.gpu.Name, d.gpu.Capability/10, d.gpu.Capability%10)
+	}
+	if err := d.gpu.Enter(); err != nil {
+		return err
+	}
+	defer d.gpu.Leave()
+	return d.loadKernels()
+}
+
+// loadKernels takes machine code where the binary, or the folder, has it for this GPU, else PTX.
+func (d *Device) loadKernels() error {
+	portable, err := kernels.Portable()
+	if err != nil {
+		return err
+	}
+	images, err := kernels.Native()
+	if err != nil {
+		return err
+	}
+	if d.cfg.Kernels != "" {
+		if images, err = kernels.Load(d.cfg.Kernels); err != nil {
+			return err
+		}
+	}
+	if len(images) > 0 {
+		err := d.loadModules(images, portable)
+		var failed *driver.Error
+		if err == nil || !errors.As(err, &failed) || failed.Code != driver.NoBinary {
+			d.native = err == nil
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "basalt: warning: no machine code for compute capability %d.%d\n",
+			d.gpu.Capability/10, d.gpu.Capability%10)
+	}
+	return d.loadModules(portable, portable)
+}
+
+// loadModules loads images; the portable PTX says what each kernel takes.
+func (d *Device) loadModules(images, portable []kernels.Image) error {
+	declared := make(map[string][]kernels.Entry)
+	for _, p := range portable {
+		declared[p.Name] = kernels.Entries(p.Data)
+	}
+	for _, image := range images {
+		m, err := d.gpu.LoadModule(image.Data)
+		if err != nil {
+			return fmt.Errorf("cannot load kernels %q: %w", image.Name, err)
+		}
+		d.modules = append(d.modules, m)
+		for _, e := range declared[image.Name] {
+			fn, err := m.Function(e.Name)
+			if err != nil {
+				return fmt.Errorf("kernel %q: %w", e.Name, err)
+			}
+			d.kernels[e.Name] = &kernel{e.Name, fn, e.Threads, e.Params}
+		}
+	}
+	return nil
+}
+
+// kernel finds a loaded kernel.
+func (d *Device) kernel(name string) *kernel {
+	k, ok := d.kernels[name]
+	if !ok {
+		panic(fmt.Sprintf("BUG: no kernel %q is loaded", name))
+	}
+	return k
+}
+
+// Info implements runtime.Device.
+func (d *Device) Info() runtime.DeviceInfo {
+	kind := "portable kernels, compiled by the driver"
+	if d.native {
+		kind = "native kernels"
+	}
+	return runtime.DeviceInfo{
+		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory,
+		Features: []string{
+			fmt.Sprintf("sm_%d", d.gpu.Capability), fmt.Sprintf("%d SMs", d.gpu.SMs), kind,
+		},
+	}
+}
+
+// Close implements runtime.Device.
+func (d *Device) Close() error { return d.gpu.Close() }
+
+// fail remembers an error after which the GPU cannot be used.
+func (d *Device) fail(err error) error {
+	var e *driver.Error
+	if d.lost == nil && errors.As(err, &e) && e.Fatal() {
+		d.lost = fmt.Errorf("the GPU is lost (%w): restart this process; if it happens again, "+
+			"look for Xid in dmesg and run nvidia-smi -q", e)
+	}
+	if d.lost != nil {
+		return d.lost
+	}
+	return err
+}

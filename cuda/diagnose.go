@@ -1,0 +1,38 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"fmt"
+	"io"
+
+	"basalt/cuda/driver"
+	"basalt/kernels"
+)
+
+// Diagnose says what the machine has of CUDA, what is missing and what to do.
+func Diagnose(w io.Writer, c Config) error {
+	d, err := open(c)
+	if err != nil {
+		_, err = fmt.Fprintf(w, "cuda device   none: %v\n", err)
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	v := driver.Version()
+	if _, err := fmt.Fprintf(w, "cuda device   ready: %s, sm_%d, %d multiprocessors, %.1f GiB; "+
+		"the driver speaks CUDA %d.%d\n", d.gpu.Name, d.gpu.Capability, d.gpu.SMs,
+		float64(d.gpu.Memory)/(1<<30), v/1000, v%1000/10); err != nil {
+		return err
+	}
+	images, err := kernels.Native()
+	if err != nil {
+		return err
+	}
+	if !d.native {
+		_, err = fmt.Fprintf(w, "cuda kernels  portable: compiled by the driver at start, and "+
+			"slower; `make release` builds machine code in (%d images here)\n", len(images))
+		return err
+	}
+	_, err = fmt.Fprintln(w, "cuda kernels  native")
+	return err
+}

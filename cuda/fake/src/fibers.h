@@ -1,0 +1,14 @@
+// Blocks of threads on one processor thread.
+#ifndef FAKE_FIBERS_H
+#define FAKE_FIBERS_H
+
+typedef unsigned long long word;
+typedef void kernel_fn(word, word, word, word, word, word, word, word, word, word, word, word, word,
+                       word, word, word, word, word);
+
+enum { MAX_ARGS = 18, MAX_THREADS = 1024 };
+
+// Runs a grid. NULL, or what the kernel did wrong.
+const char *run_grid(kernel_fn *fn, const word *args, const unsigned *grid, unsigned threads);
+
+#endif

@@ -1,0 +1,204 @@
+// Modules, launches, streams and graphs. A module is PTX; its entries say what arguments a launch
+// must have, and how many threads.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake.h"
+#include "fibers.h"
+
+enum { PTR, U64, U32 };
+enum { MAX_KERNELS = 128, STATIC_SHARED = 48 << 10, MAX_SHARED = 227 << 10 };
+
+typedef struct {
+    char name[64];
+    int kinds[MAX_ARGS], num_args, max_threads;
+    unsigned shared_limit;
+    kernel_fn *fn;
+} kernel;
+
+typedef struct {
+    const kernel *k;
+    unsigned grid[3], threads, shared;
+    word args[MAX_ARGS];
+} launch;
+
+typedef struct {
+    launch *list;
+    int num, cap;
+} graph;
+
+static kernel kernels[MAX_KERNELS];
+static int num_kernels;
+static graph *capturing;
+
+// Reads the parameters of an entry between its parentheses.
+static void read_params(kernel *k, const char *at, const char *end) {
+    while ((at = strstr(at, ".param ")) && at < end && k->num_args < MAX_ARGS) {
+        at += 7;
+        int kind = U32;
+        if (!strncmp(at, ".u64", 4) || !strncmp(at, ".b64", 4)) {
+            kind = strncmp(at + 4, " .ptr", 5) == 0 ? PTR : U64;
+        }
+        k->kinds[k->num_args++] = kind;
+    }
+}
+
+static void *find_symbol(const char *name) {
+    Dl_info info;
+    if (!dladdr((void *)find_symbol, &info)) return NULL;
+    void *self = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    return self ? dlsym(self, name) : NULL;
+}
+
+int cuModuleLoadData(void **module, const void *image) {
+    const char *at = image;
+    if (device_error()) return device_error();
+    if (strncmp(at, "//", 2)) return broke(INVALID_VALUE, "the image is no PTX");
+    while ((at = strstr(at, ".visible .entry "))) {
+        at += 16;
+        const char *open = strchr(at, '('), *close = strchr(at, ')');
+        if (!open || !close || num_kernels == MAX_KERNELS) return INVALID_VALUE;
+        kernel *k = &kernels[num_kernels];
+        memset(k, 0, sizeof *k);
+        snprintf(k->name, sizeof k->name, "%.*s", (int)(open - at), at);
+        read_params(k, open, close);
+        const char *most = strstr(close, ".maxntid ");
+        k->max_threads = most ? atoi(most + 9) : 1024;
+        k->shared_limit = STATIC_SHARED;
+        k->fn = (kernel_fn *)find_symbol(k->name);
+        num_kernels++;
+    }
+    *module = kernels;
+    return OK;
+}
+
+int cuModuleUnload(void *module) {
+    (void)module;
+    return OK;
+}
+
+int cuModuleGetFunction(void **fn, void *module, const char *name) {
+    (void)module;
+    for (int i = 0; i < num_kernels; i++) {
+        if (strcmp(kernels[i].name, name)) continue;
+        if (!kernels[i].fn) return broke(NOT_FOUND, "%s has no source", name);
+        *fn = &kernels[i];
+        return OK;
+    }
+    return NOT_FOUND;
+}
+
+int cuFuncSetAttribute(void *fn, int attribute, int value) {
+    if (attribute != 8 || value > MAX_SHARED) return INVALID_VALUE;
+    ((kernel *)fn)->shared_limit = (unsigned)value;
+    return OK;
+}
+
+static int check_launch(const launch *l) {
+    const kernel *k = l->k;
+    if (l->threads != (unsigned)k->max_threads) {
+        return broke(INVALID_VALUE, "%s: %u threads, made for %d", k->name, l->threads,
+                     k->max_threads);
+    }
+    if (l->grid[0] < 1 || l->grid[1] < 1 || l->grid[2] < 1 || l->grid[1] > 65535 ||
+        l->grid[2] > 65535) {
+        return broke(INVALID_VALUE, "%s: grid %u x %u x %u", k->name, l->grid[0], l->grid[1],
+                     l->grid[2]);
+    }
+    if (l->shared > k->shared_limit) {
+        return broke(INVALID_VALUE, "%s: %u bytes of shared memory", k->name, l->shared);
+    }
+    for (int i = 0; i < k->num_args; i++) {
+        word a = l->args[i];
+        if (k->kinds[i] == U32 && a >> 32) {
+            return broke(INVALID_VALUE, "%s: argument %d is no 32-bit number", k->name, i);
+        }
+        if (k->kinds[i] == PTR && a && !memory_has(a, 1)) {
+            return broke(ILLEGAL_ADDRESS, "%s: argument %d points outside live memory", k->name, i);
+        }
+    }
+    return OK;
+}
+
+static int run(const launch *l) {
+    int code = device_error();
+    if (!code) code = check_launch(l);
+    if (code) return code;
+    state.launches++;
+    if (hung()) return OK;
+    const char *wrong = run_grid(l->k->fn, l->args, l->grid, l->threads);
+    return wrong ? broke(LAUNCH_FAILED, "%s: %s", l->k->name, wrong) : OK;
+}
+
+int cuLaunchKernel(void *fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                   unsigned bz, unsigned shared, void *stream, void **params, void **extra) {
+    launch l = {fn, {gx, gy, gz}, bx * by * bz, shared, {0}};
+    (void)stream;
+    if (extra || by != 1 || bz != 1) return INVALID_VALUE;
+    for (int i = 0; i < l.k->num_args; i++) l.args[i] = *(word *)params[i];
+    if (!capturing) return run(&l);
+    int code = check_launch(&l);
+    if (code) return code;
+    if (capturing->num == capturing->cap) {
+        capturing->cap = 2 * capturing->cap + 64;
+        capturing->list = realloc(capturing->list, (size_t)capturing->cap * sizeof l);
+        if (!capturing->list) abort();
+    }
+    capturing->list[capturing->num++] = l;
+    return OK;
+}
+
+int fake_capturing(void) { return capturing != NULL; }
+
+int cuStreamBeginCapture_v2(void *stream, int mode) {
+    (void)stream;
+    (void)mode;
+    if (capturing) return broke(CAPTURE_INVALID, "a capture within a capture");
+    capturing = calloc(1, sizeof *capturing);
+    return capturing ? OK : OUT_OF_MEMORY;
+}
+
+int cuStreamEndCapture(void *stream, void **g) {
+    (void)stream;
+    if (!capturing) return CAPTURE_INVALID;
+    *g = capturing;
+    capturing = NULL;
+    state.captures++;
+    return OK;
+}
+
+int cuGraphInstantiateWithFlags(void **exec, void *g, unsigned long long flags) {
+    const graph *from = g;
+    graph *to = calloc(1, sizeof *to);
+    (void)flags;
+    if (!to) return OUT_OF_MEMORY;
+    to->num = to->cap = from->num;
+    to->list = calloc((size_t)from->num + 1, sizeof *to->list);
+    memcpy(to->list, from->list, (size_t)from->num * sizeof *to->list);
+    *exec = to;
+    return OK;
+}
+
+static int drop(graph *g) {
+    free(g->list);
+    free(g);
+    return OK;
+}
+
+int cuGraphDestroy(void *g) { return drop(g); }
+int cuGraphExecDestroy(void *g) { return drop(g); }
+
+int cuGraphLaunch(void *exec, void *stream) {
+    const graph *g = exec;
+    (void)stream;
+    if (capturing) return broke(CAPTURE_INVALID, "a graph launch within a capture");
+    state.graph_launches++;
+    for (int i = 0; i < g->num; i++) {
+        int code = run(&g->list[i]);
+        if (code) return code;
+    }
+    return OK;
+}
