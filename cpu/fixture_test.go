@@ -40,6 +40,15 @@ func open(t testing.TB, c Config) *Device {
 	return d
 }
 
+// openAll opens a device with two threads for each instruction set that this processor runs.
+func openAll(t testing.TB) map[string]*Device {
+	devices := map[string]*Device{}
+	for _, isa := range isas(t) {
+		devices[isa] = open(t, Config{Threads: 2, ISA: isa})
+	}
+	return devices
+}
+
 var testOptions = runtime.CompileOptions{
 	KVBytes: 64 << 20, KVDType: runtime.F32, BlockSize: blockSize, MaxTokens: 512, MaxSeqs: 64,
 	MaxContext: 512,

@@ -69,25 +69,25 @@ func checkRows(t *testing.T, name string, got, want []float32, vocab int, limit 
 }
 
 func TestModelsMatchTheReference(t *testing.T) {
-	for _, isa := range isas(t) {
-		dev := open(t, Config{Threads: 2, ISA: isa})
-		f := func(family string, dtype, kv runtime.DType) {
-			p, c := newModel(t, family, dtype)
-			o := testOptions
-			o.KVDType = kv
-			want := rows(t, runtime.NewReference(), p, c, o)
+	devices := openAll(t)
+	f := func(family string, dtype, kv runtime.DType) {
+		p, c := newModel(t, family, dtype)
+		o := testOptions
+		o.KVDType = kv
+		want := rows(t, runtime.NewReference(), p, c, o)
+		for isa, dev := range devices {
 			name := fmt.Sprintf("%s %s %s, cache %s", isa, family, dtype, kv)
 			got := rows(t, dev, p, c, o)
 			checkRows(t, name, got, want, p.Vocab, boundsOf(isa, dtype, kv))
 		}
-		for _, family := range testmodel.Families() {
-			f(family, runtime.F32, runtime.F32)
-			f(family, runtime.BF16, runtime.BF16)
-			f(family, runtime.Q8_0, runtime.BF16)
-		}
-		for _, dtype := range allDTypes {
-			f("llama", dtype, runtime.F32)
-		}
+	}
+	for _, family := range testmodel.Families() {
+		f(family, runtime.F32, runtime.F32)
+		f(family, runtime.BF16, runtime.BF16)
+		f(family, runtime.Q8_0, runtime.BF16)
+	}
+	for _, dtype := range allDTypes {
+		f("llama", dtype, runtime.F32)
 	}
 }
 
@@ -162,7 +162,7 @@ func TestSameBits(t *testing.T) {
 		o.KVDType = kv
 		ids := randomIDs(rand.New(rand.NewPCG(1, 9)), n, p.Vocab)
 		var want []float32
-		for _, threads := range []int{1, 2, 3} {
+		check := func(threads int, chunks ...int) {
 			e := compile(t, open(t, Config{Threads: threads, ISA: isa}), p, c, o)
 			got := whole(t, e, ids, o)
 			if want == nil {
@@ -170,12 +170,15 @@ func TestSameBits(t *testing.T) {
 			}
 			what := fmt.Sprintf("%s %s %s %s, %d threads", isa, family, dtype, kv, threads)
 			sameBits(t, what, got, want)
-			for _, chunk := range []int{1, 2, 3, 7, 16, 33} {
+			for _, chunk := range chunks {
 				sameBits(t, fmt.Sprintf("%s, chunks of %d", what, chunk),
 					inChunks(t, e, ids, chunk, o), want)
 			}
 			sameBits(t, what+", in a batch", inBatch(t, e, ids, o), want)
 		}
+		check(1, 1, 2, 3, 7, 16, 33)
+		check(2, 7)
+		check(3, 5)
 	}
 	for _, isa := range isas(t) {
 		f(isa, "qwen3", runtime.F32, runtime.F32, 70)

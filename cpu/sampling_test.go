@@ -33,24 +33,29 @@ func given(t testing.TB, logits []float32) (*runtime.Program, runtime.Checkpoint
 	}
 }
 
-// sampler samples the same batches on two devices and compares.
+// sampler samples the same batches with every instruction set and on the reference, and compares.
 type sampler struct {
-	t         *testing.T
-	got, want runtime.Executable
-	o         runtime.CompileOptions
-	vocab     int
-	draws     int
-	differ    int
+	t      *testing.T
+	got    map[string]runtime.Executable
+	want   runtime.Executable
+	o      runtime.CompileOptions
+	vocab  int
+	draws  int
+	differ map[string]int
 }
 
-func newSampler(t *testing.T, isa string, logits []float32) *sampler {
+func newSampler(t *testing.T, logits []float32) *sampler {
 	p, c := given(t, logits)
-	o := testOptions
-	o.MaxSeqs, o.MaxTokens = 40, 40
-	return &sampler{
-		t: t, o: o, vocab: p.Vocab, got: compile(t, open(t, Config{Threads: 2, ISA: isa}), p, c, o),
-		want: compile(t, runtime.NewReference(), p, c, o),
+	s := &sampler{
+		t: t, o: testOptions, vocab: p.Vocab, got: map[string]runtime.Executable{},
+		differ: map[string]int{},
 	}
+	s.o.MaxSeqs, s.o.MaxTokens = 40, 40
+	for isa, dev := range openAll(t) {
+		s.got[isa] = compile(t, dev, p, c, s.o)
+	}
+	s.want = compile(t, runtime.NewReference(), p, c, s.o)
+	return s
 }
 
 // batch has one sequence of one token for each row.
@@ -86,26 +91,33 @@ func run(t *testing.T, e runtime.Executable, b *runtime.Batch) *runtime.Output {
 
 func (s *sampler) compare(b *runtime.Batch) {
 	s.t.Helper()
-	got, want := run(s.t, s.got, b), run(s.t, s.want, b)
+	want := run(s.t, s.want, b)
+	s.draws += len(want.IDs)
+	for isa, e := range s.got {
+		s.compareOne(isa, b, run(s.t, e, b), want)
+	}
+}
+
+func (s *sampler) compareOne(isa string, b *runtime.Batch, got, want *runtime.Output) {
+	s.t.Helper()
 	for i := range want.IDs {
-		s.draws++
 		if got.IDs[i] != want.IDs[i] {
-			s.differ++
-			s.t.Logf("row %d %+v: drew %d, the reference %d", i, b.Sampling[i], got.IDs[i],
-				want.IDs[i])
+			s.differ[isa]++
+			s.t.Logf("%s, row %d %+v: drew %d, the reference %d", isa, i, b.Sampling[i],
+				got.IDs[i], want.IDs[i])
 			continue
 		}
 		if math.Abs(float64(got.Logprobs[i]-want.Logprobs[i])) > 1e-5 {
-			s.t.Errorf("log-probability %g, want %g", got.Logprobs[i], want.Logprobs[i])
+			s.t.Errorf("%s: log-probability %g, want %g", isa, got.Logprobs[i], want.Logprobs[i])
 		}
 	}
 	if !slices.Equal(got.TopIDs, want.TopIDs) || !slices.Equal(got.TopStart, want.TopStart) {
-		s.t.Errorf("top ids %v %v, want %v %v", got.TopIDs, got.TopStart, want.TopIDs,
+		s.t.Errorf("%s: top ids %v %v, want %v %v", isa, got.TopIDs, got.TopStart, want.TopIDs,
 			want.TopStart)
 	}
 	for i, p := range want.TopLogprobs {
 		if math.Abs(float64(got.TopLogprobs[i]-p)) > 1e-5 {
-			s.t.Errorf("top log-probability %g, want %g", got.TopLogprobs[i], p)
+			s.t.Errorf("%s: top log-probability %g, want %g", isa, got.TopLogprobs[i], p)
 		}
 	}
 }
@@ -139,26 +151,26 @@ func randomParams(rng *rand.Rand, vocab int) runtime.SamplingParams {
 }
 
 func TestSamplingMatchesTheReference(t *testing.T) {
-	for _, isa := range isas(t) {
-		rng := rand.New(rand.NewPCG(2, 2))
-		for _, vocab := range []int{41, 300, 2049} {
-			s := newSampler(t, isa, randomLogits(rng, vocab))
-			for range 6 {
-				rows := make([]runtime.SamplingParams, 40)
-				for i := range rows {
-					rows[i] = randomParams(rng, vocab)
-				}
-				for pos := range 4 {
-					b := s.batch(rows, true, pos)
-					if pos == 0 {
-						s.resetAll(b, rng)
-					}
-					s.compare(b)
-				}
+	rng := rand.New(rand.NewPCG(2, 2))
+	for _, vocab := range []int{41, 300, 2049} {
+		s := newSampler(t, randomLogits(rng, vocab))
+		for range 6 {
+			rows := make([]runtime.SamplingParams, 40)
+			for i := range rows {
+				rows[i] = randomParams(rng, vocab)
 			}
-			// Probabilities here are float32: a draw may fall on the other side of a boundary.
-			if s.differ > s.draws/500 {
-				t.Errorf("%s: %d of %d draws differ", isa, s.differ, s.draws)
+			for pos := range 4 {
+				b := s.batch(rows, true, pos)
+				if pos == 0 {
+					s.resetAll(b, rng)
+				}
+				s.compare(b)
+			}
+		}
+		// Probabilities here are float32: a draw may fall on the other side of a boundary.
+		for isa, differ := range s.differ {
+			if differ > s.draws/500 {
+				t.Errorf("%s: %d of %d draws differ", isa, differ, s.draws)
 			}
 		}
 	}
@@ -217,15 +229,16 @@ func TestSamplingOfHopelessLogits(t *testing.T) {
 }
 
 func TestOutputsAreReusedWithoutAllocation(t *testing.T) {
-	s := newSampler(t, "", randomLogits(rand.New(rand.NewPCG(2, 2)), 300))
+	s := newSampler(t, randomLogits(rand.New(rand.NewPCG(2, 2)), 300))
 	rows := make([]runtime.SamplingParams, 40)
 	for i := range rows {
 		rows[i] = randomParams(rand.New(rand.NewPCG(2, uint64(i))), 300)
 	}
 	b := s.batch(rows, true, 1)
-	run(t, s.got, b)
-	allocs := testing.AllocsPerRun(20, func() { run(t, s.got, b) })
-	if allocs > 0 {
-		t.Errorf("a step allocates %g times", allocs)
+	for isa, e := range s.got {
+		run(t, e, b)
+		if allocs := testing.AllocsPerRun(20, func() { run(t, e, b) }); allocs > 0 {
+			t.Errorf("%s: a step allocates %g times", isa, allocs)
+		}
 	}
 }
