@@ -84,8 +84,8 @@ bench-peers: build bench-models ## the same in turn with the llama.cpp whose pro
 	@test -x "$(PEER)/llama-bench" || { echo "name the folder of llama-bench, llama-batched-bench and llama-server: make bench-peers PEER=DIR"; exit 1; }
 	$(BENCHCPU) --peer $(PEER)
 
-bench-page: build bench-models ## put what bench-cpu and bench-peers recorded of this build into docs/performance.md
-	$(BENCHCPU) --table --page docs/performance.md
+bench-page: build bench-models ## put what bench-cpu and bench-peers recorded of this build into docs/performance.md and bench/history
+	$(BENCHCPU) --table --page docs/performance.md --keep bench/history
 
 .PHONY: bench-cpu bench-peers bench-page bench-models
 bench-models:

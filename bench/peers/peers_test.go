@@ -191,6 +191,12 @@ func TestCompareRunsInTurn(t *testing.T) {
 	if err != nil || len(again) != 6 || again[5].Figures["rate"] != 283.582336 {
 		t.Errorf("samples read back: %v, %v", again, err)
 	}
+	entries := Entries(again)
+	if len(entries) != 1 || entries[0].Workload != "peers/decode-4/Q4_0" ||
+		entries[0].Figures["rate, llama.cpp"].Median != 283.582336 ||
+		entries[0].Figures["rate, times better"].N != 3 || entries[0].Commit != "v1" {
+		t.Errorf("entries %+v", entries)
+	}
 	heads := Heads(again, Filter{Build: "v1"})
 	if len(heads) != 4 || heads[0] != "machine: 2 x CPU" || heads[1] != "basalt: v1" {
 		t.Errorf("heads %q", heads)

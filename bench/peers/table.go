@@ -27,6 +27,7 @@ func spread(x []float64) Spread {
 // Line is one metric of one row.
 type Line struct {
 	Row, Metric, Unit string
+	Lower             bool // less is better
 	Basalt, Llama     Spread
 	Ratio             Spread  // how many times better Basalt is, round by round
 	ReadShare         float64 // of the bandwidth measured beside it, median; 0: says nothing
@@ -105,8 +106,8 @@ func line(rounds map[int64]map[string]Sample, r *Row, m metric) (Line, bool) {
 		}
 	}
 	l := Line{
-		Row: r.ID, Metric: m.name, Unit: m.unit, Basalt: spread(ours), Llama: spread(theirs),
-		Ratio: spread(ratio), Others: spread(others).Median,
+		Row: r.ID, Metric: m.name, Unit: m.unit, Lower: m.lower, Basalt: spread(ours),
+		Llama: spread(theirs), Ratio: spread(ratio), Others: spread(others).Median,
 	}
 	if len(r.metrics()) == 1 {
 		l.ReadShare, l.PeakShare = spread(read).Median, spread(peak).Median

@@ -12,6 +12,7 @@ import (
 
 	"basalt/bench/peers"
 	"basalt/bench/proc"
+	"basalt/bench/track"
 	"basalt/cpu"
 )
 
@@ -24,6 +25,7 @@ type benchCPUCmd struct {
 	Record string        `placeholder:"FILE" help:"Append the samples to this file, and print the table of all that it holds of this build."`
 	Table  bool          `help:"Measure nothing; print the table of --record."`
 	Page   string        `type:"existingfile" placeholder:"FILE" help:"Put the table into this Markdown file, between its marks."`
+	Keep   string        `placeholder:"DIR" help:"Put the sums of --record into this folder of the record (bench/history)."`
 	Any    bool          `help:"In the table, take samples of every build."`
 	Others float64       `default:"0" help:"In the table, leave out rounds in which others used more processors than this."`
 }
@@ -43,8 +45,16 @@ func (c *benchCPUCmd) Run(ctx context.Context) error {
 	if !c.Table {
 		err = c.measure(ctx, rows, &samples)
 	}
-	if err = errors.Join(err, c.print(os.Stdout, samples)); err != nil || c.Page == "" {
+	if err = errors.Join(err, c.print(os.Stdout, samples)); err != nil {
 		return err
+	}
+	if c.Keep != "" {
+		if err := track.Put(c.Keep, peers.Entries(samples)); err != nil {
+			return err
+		}
+	}
+	if c.Page == "" {
+		return nil
 	}
 	var text strings.Builder
 	if err := c.print(&text, samples); err != nil {
