@@ -120,8 +120,8 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// FuzzModelPath holds that the path splitter finds the id that a reader of URLs finds, decoded once,
-// and that no segment of it is taken for a step up or for another operation.
+// FuzzModelPath holds that the path splitter finds the id that a reader of URLs finds, decoded
+// once, and that no segment of it is taken for a step up or for another operation.
 func FuzzModelPath(f *testing.F) {
 	f.Add("/model/a%2F..%2Fb/converse")
 	f.Add("/model/../model/x/invoke")

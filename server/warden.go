@@ -295,4 +295,6 @@ func (k *guardSink) close(c *guarded, e *api.Event) {
 }
 
 // cut reports a choice of which nothing more is wanted.
-func (d *warden) cut(choice int) bool { return d != nil && d.choices != nil && d.choices[choice].over }
+func (d *warden) cut(choice int) bool {
+	return d != nil && d.choices != nil && d.choices[choice].over
+}

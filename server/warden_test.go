@@ -174,7 +174,8 @@ func testApplyGuardrail(t *testing.T, start starter) {
 	try(path, apply("fine", ""), "NONE", "")
 	try(path, apply("forbidden", ""), "GUARDRAIL_INTERVENED", "No.")
 	try(path, apply("to a@b.org", ""), "GUARDRAIL_INTERVENED", "to {EMAIL}")
-	try("/guardrail/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aguardrail%2Fin/version/DRAFT/apply",
+	const arn = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aguardrail%2Fin"
+	try("/guardrail/"+arn+"/version/DRAFT/apply",
 		apply("fine", `,"outputScope":"FULL"`), "NONE", "")
 	bad := func(path, body, want string) {
 		t.Helper()

@@ -88,7 +88,8 @@ func (p *pieceDecoder) add(c *component, d *decoding) error {
 
 func (p *pieceDecoder) addStrip(c *component, d *decoding) error {
 	if !p.fused || c.Stop != 0 || c.Start < 0 || len(c.Content) != 1 {
-		return errors.New("decoder Strip is supported behind Fuse, of one ASCII character, at the start")
+		return errors.New("decoder Strip is supported behind Fuse, of one ASCII character, " +
+			"at the start")
 	}
 	d.strip, d.stripByte = c.Start, c.Content[0]
 	return nil

@@ -261,7 +261,8 @@ func behaviourOf(name string) (behaviour, error) {
 
 func compileMetaspace(c *component) (step, error) {
 	if utf8.RuneCountInString(c.Replacement) != 1 || c.Replacement == " " {
-		return nil, fmt.Errorf("pre-tokenizer Metaspace: replacement %q must be one character", c.Replacement)
+		return nil, fmt.Errorf("pre-tokenizer Metaspace: replacement %q must be one character",
+			c.Replacement)
 	}
 	how, err := prependOf(c)
 	return metaspaceStep{c.Replacement, how, isTrue(c.Split, true)}, err

@@ -3,8 +3,8 @@ package sagemaker
 import "basalt/server/api"
 
 // Exception is the service's name of an error and its HTTP status. What the model's container would
-// refuse is a ModelError, whose body has the container's own status; fields of the runtime API's own
-// begin with a capital.
+// refuse is a ModelError, whose body has the container's own status; fields of the runtime API's
+// own begin with a capital.
 func Exception(err *api.Error) (name string, status int) {
 	if f := err.Field; err.Code == api.Invalid && f != "" && f[0] >= 'A' && f[0] <= 'Z' {
 		return "ValidationError", 400

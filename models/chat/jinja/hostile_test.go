@@ -151,7 +151,7 @@ func hostileLists() []exhausting {
 		{"doubled lists ordered", double + "{{ ns.x < ns.y }}", "limit reached"},
 		{"doubled tuples hashed", double + "{{ {ns.t: 1} }}", "limit reached"},
 		{
-			"cycle through a namespace", "{% set ns = namespace() %}{% set ns.x = [ns] %}{{ ns.x }}",
+			"cycle in a namespace", "{% set ns = namespace() %}{% set ns.x = [ns] %}{{ ns.x }}",
 			"nested more than 64",
 		},
 		{"indent", "{{ 'a\nb'|indent(10**9) }}", "limit reached"},
