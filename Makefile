@@ -9,7 +9,7 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 MODEL   ?= # none: the model in the box
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint fuzz bench golden conformance box box-eval clean prereq
+.PHONY: help build run test test-sanitize test-isa fmt lint fuzz bench golden conformance box box-eval clean prereq
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,26 @@ run: build ## build and serve a model on 127.0.0.1:8080
 test: prereq ## every test that needs only Go and a C compiler, under the race detector
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+# Go's own flag covers the address sanitizer; cpu/sanitize.go adds what goes with it.
+UNDEFINED := -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all
+test-sanitize: prereq ## the C kernels under the address and undefined-behaviour sanitizers
+	ROUNDS=300 sh cpu/testdata/kernels.sh $(CACHE)/kernels/sanitized "portable best" "" \
+	  $(CC) -g1 -O1 -DBASALT_SANITIZE -fsanitize=address $(UNDEFINED)
+	CGO_ENABLED=1 CGO_CFLAGS="-g1 $(UNDEFINED)" CGO_LDFLAGS=-fsanitize=undefined \
+	  $(GO) test -asan -timeout 20m ./cpu
+
+ARM64    := aarch64-linux-gnu-gcc
+QEMU     := qemu-aarch64-static -L /usr/aarch64-linux-gnu
+ISA_DEBS := libsimde-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+test-isa: prereq ## the AVX-512 and NEON kernels, emulated on x86-64 (SIMDe, QEMU and a cross compiler)
+	@command -v $(ARM64) >/dev/null && command -v $(firstword $(QEMU)) >/dev/null && \
+	  test -e /usr/include/simde/x86/avx512.h || { echo "apt-get install $(ISA_DEBS)"; exit 1; }
+	sh cpu/testdata/kernels.sh $(CACHE)/kernels/native "portable best" "" $(CC) -O2
+	sh cpu/testdata/kernels.sh $(CACHE)/kernels/avx512 avx512 "" $(CC) -O2 -Wno-psabi -DBASALT_EMULATE
+	sh cpu/testdata/kernels.sh $(CACHE)/kernels/neon neon "$(QEMU)" $(ARM64) -O2
+	CGO_ENABLED=1 CGO_CFLAGS="-O2 -Wno-psabi -DBASALT_EMULATE" $(GO) test -timeout 20m ./cpu
+	CGO_ENABLED=1 GOARCH=arm64 CC=$(ARM64) $(GO) test -timeout 20m -exec "$(QEMU)" ./cpu
 
 lint: prereq ## vet, staticcheck, gofumpt and golangci-lint, at pinned versions
 	$(GO) vet ./...
@@ -116,6 +136,19 @@ $(BOX)/venv/ready: tools/box/requirements.txt
 
 box-eval: build ## score the model in the box through the API, per device and weight format (Python)
 	python3 -B tools/box/evaluate_formats.py --basalt ./basalt $(BOX_EVAL)
+
+NEURONXLA := $(CACHE)/neuron-xla
+.PHONY: neuron-golden neuron-abi-check
+neuron-golden: $(NEURONXLA)/venv/ready ## run the Trainium graphs under XLA on the CPU and store what it makes of them (Python; 100 MB of downloads)
+	rm -rf $(NEURONXLA)/cases && mkdir -p $(NEURONXLA)/cases
+	BASALT_NEURON_XLA=$(NEURONXLA)/cases $(GO) test -count=1 -run TestWriteXLACases ./neuron
+	$(NEURONXLA)/venv/bin/python -B tools/neuron/xla.py $(NEURONXLA)/cases
+	BASALT_NEURON_XLA=$(NEURONXLA)/cases $(GO) test -count=1 -v -run TestCompareWithXLA ./neuron
+
+$(NEURONXLA)/venv/ready: tools/neuron/requirements.txt
+	python3 -m venv $(NEURONXLA)/venv
+	$(NEURONXLA)/venv/bin/pip install --quiet --no-deps -r tools/neuron/requirements.txt
+	touch $@
 
 clean: ## remove what the commands made
 	rm -rf basalt dist $(CACHE)

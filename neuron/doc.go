@@ -6,7 +6,7 @@
 // bundle: the folder of an export with its manifest, and the compiler. monitor: health and metrics.
 // fake: the other side of the fake runtime library of the tests.
 //
-// Here: device.go opens the library and loads an export; machine.go is the memory and the threads of
-// its cores; executable.go runs steps: split.go cuts a batch into runs of one bucket each,
+// Here: device.go opens the library and loads an export; machine.go is the memory and the threads
+// of its cores; executable.go runs steps: split.go cuts a batch into runs of one bucket each,
 // controls.go packs and pads a run, sample.go chooses tokens on the host.
 package neuron

@@ -12,8 +12,8 @@ import (
 	"basalt/runtime"
 )
 
-// executable implements runtime.Executable and runtime.Pending. One goroutine of its own runs steps,
-// so that the owner may prepare the next one meanwhile.
+// executable implements runtime.Executable and runtime.Pending. One goroutine of its own runs
+// steps, so that the owner may prepare the next one meanwhile.
 type executable struct {
 	prog    *runtime.Program
 	opt     runtime.CompileOptions
@@ -213,7 +213,11 @@ func (x *executable) run(r *run) error {
 		return fmt.Errorf("cannot run %s: %w", s.bucket, err)
 	}
 	for i, sample := range r.samples {
-		x.sample(s, int(sample), int(r.rows[i]), all)
+		row := i // a prefill graph gathers its sampled rows
+		if s.bucket.Kind == lower.Decode {
+			row = int(r.rows[i])
+		}
+		x.sample(s, int(sample), row, all)
 	}
 	return nil
 }

@@ -163,7 +163,9 @@ func rows(t testing.TB, e runtime.Executable, vocab int, o runtime.CompileOption
 	t.Helper()
 	x, rng := newBatcher(o), rand.New(rand.NewPCG(3, 3))
 	var all []float32
-	for _, lens := range [][]int{{37, 5}, {3, 21, 1}, {1, 1, 1, 2}, {1, 1, 1, 1, 9}, {1, 1, 1, 1, 1}} {
+	for _, lens := range [][]int{
+		{37, 5}, {3, 21, 1}, {1, 1, 1, 2}, {1, 1, 1, 1, 9}, {1, 1, 1, 1, 1},
+	} {
 		x.b.WantLogits = true
 		for seq, n := range lens {
 			x.add(seq, randomIDs(rng, n, vocab), true)

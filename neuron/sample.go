@@ -143,7 +143,8 @@ func (s *sampler) drawAll(row *runtime.SamplingRow, z []float32, best float32) i
 	}
 }
 
-// gather keeps the scores whose weight is at least least, in the order of ids, and gives their mass.
+// gather keeps the scores whose weight is at least least, in the order of ids, and gives their
+// mass.
 func (s *sampler) gather(row *runtime.SamplingRow, z []float32, best float32, least float64,
 ) (mass float64) {
 	s.kept = s.kept[:0]

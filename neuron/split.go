@@ -15,7 +15,7 @@ type run struct {
 	// Of a decode run: the sequences. Of a prefill run: one sequence and its tokens [from, to).
 	seqs     []int32
 	from, to int32
-	// The sample rows of the batch that this run gives, and the rows of the run that they are.
+	// The sample rows of the batch that this run gives, and the tokens of the run that they are.
 	samples, rows []int32
 	context       int32 // positions that the longest sequence has after the run
 }

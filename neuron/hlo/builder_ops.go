@@ -56,7 +56,8 @@ func (b *Builder) Broadcast(x *Instruction, dims []int, along ...int) *Instructi
 		return x
 	}
 	return b.emit(&Instruction{
-		Op: OpBroadcast, Shape: Of(x.Shape.DType, dims...), Dims: along, Operands: []*Instruction{x},
+		Op: OpBroadcast, Shape: Of(x.Shape.DType, dims...), Dims: along,
+		Operands: []*Instruction{x},
 	})
 }
 
@@ -145,8 +146,8 @@ func (b *Builder) Rows(x, indices *Instruction) *Instruction {
 	return b.emit(&Instruction{Op: OpGather, Gather: g, Operands: []*Instruction{x, indices}})
 }
 
-// SetRows overwrites the rows of x [n, ...] that the s32 indices [i] name by updates [i, ...]. Every
-// index must be below n; of equal indices any may win.
+// SetRows overwrites the rows of x [n, ...] that the s32 indices [i] name by updates [i, ...].
+// Every index must be below n; of equal indices any may win.
 func (b *Builder) SetRows(x, indices, updates *Instruction) *Instruction {
 	n := ScatterDims{Inserted: []int{0}, ToOperand: []int{0}, IndexVector: 1}
 	for i := range x.Shape.Rank() - 1 {

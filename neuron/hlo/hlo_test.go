@@ -119,7 +119,7 @@ func TestDecodeRefuses(t *testing.T) {
 	f(append(bytes.Clone(data), 0x78, 1))                                   // an unknown field
 	f(append(bytes.Clone(data), 0x0a, 1, 'x'))                              // the name twice
 	f(bytes.Replace(data, []byte("\x12\x03dot"), []byte("\x12\x03rot"), 1)) // an unknown opcode
-	f(bytes.Replace(data, []byte("cache"), []byte("cacha"), 1))             // an alias without its output
+	f(bytes.Replace(data, []byte("cache"), []byte("cacha"), 1))             // an alias alone
 }
 
 func TestF8RoundsToTheNearest(t *testing.T) {

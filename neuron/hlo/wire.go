@@ -183,7 +183,8 @@ func (l *Literal) values(data []byte) error {
 		if n <= 0 {
 			return errWire
 		}
-		if x := int64(v); x < math.MinInt32 || x > math.MaxUint32 || l.Shape.DType == Pred && v > 1 {
+		if x := int64(v); x < math.MinInt32 || x > math.MaxUint32 ||
+			l.Shape.DType == Pred && v > 1 {
 			return fmt.Errorf("a %s literal holds %d", l.Shape.DType, x)
 		}
 		l.I = append(l.I, int32(v))

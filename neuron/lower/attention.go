@@ -53,8 +53,8 @@ func (l *lowering) append(layer int, values bool, x *hlo.Instruction) *hlo.Instr
 	return full
 }
 
-// gather reads the blocks of the tables: [C, heads, dim] for prefill, [S, C, heads, dim] for decode,
-// C being the bucket's context. like has the heads.
+// gather reads the blocks of the tables: [C, heads, dim] for prefill, [S, C, heads, dim] for
+// decode, C being the bucket's context. like has the heads.
 func (l *lowering) gather(cache, like *hlo.Instruction) *hlo.Instruction {
 	blocks := l.r.bucket.Context / l.o.BlockSize
 	heads, dim := like.Shape.Dims[1], like.Shape.Dims[2]
@@ -108,7 +108,9 @@ func (l *lowering) valid() *hlo.Instruction {
 
 // weigh turns scores into softmax weights in the cache's precision, and their sums over the last
 // axis. Scores of positions that are not visible count as nothing.
-func (l *lowering) weigh(scores, visible *hlo.Instruction, scale float32) (p, sum *hlo.Instruction) {
+func (l *lowering) weigh(scores, visible *hlo.Instruction, scale float32) (p,
+	sum *hlo.Instruction,
+) {
 	b, rank := l.b, scores.Shape.Rank()
 	scores = b.Mul(scores, b.Fill(scores.Shape, float64(scale)))
 	scores = b.Select(visible, scores, b.Fill(scores.Shape, masked))

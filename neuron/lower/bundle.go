@@ -146,8 +146,10 @@ func (r *routine) segment(index int, s segment, last []int) error {
 			continue
 		}
 		t := r.state(l, runtime.Reg(reg))
-		outs = append(outs, output{port: fmt.Sprintf("out%d", len(outs)), tensor: t,
-			value: l.full(v)})
+		outs = append(outs, output{
+			port: fmt.Sprintf("out%d", len(outs)), tensor: t,
+			value: l.full(v),
+		})
 	}
 	for reg := range r.p.Values {
 		if t, ok := r.held[runtime.Reg(reg)]; ok && last[reg] < s.to {

@@ -1,5 +1,5 @@
-// Package lower turns a runtime.Program into HLO graphs of fixed shapes, one list of graphs for each
-// bucket, and says which tensor every input and output is.
+// Package lower turns a runtime.Program into HLO graphs of fixed shapes, one list of graphs for
+// each bucket, and says which tensor every input and output is.
 //
 // options.go has the settings and buckets, bundle.go the result and the cut into graphs: the whole
 // model, or one for each layer where equal layers share a graph. Then one file for each part of the

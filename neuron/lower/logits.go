@@ -5,9 +5,9 @@ import (
 	"basalt/runtime"
 )
 
-// logits ends a step with four results: all scores [R, V], the TopK greatest with their ids, and the
-// logarithm of the sum of exponentials of each row, which turns a score into a log-probability. The
-// host reads the scores only where a row needs more than the selection.
+// logits ends a step with four results: all scores [R, V], the TopK greatest with their ids, and
+// the logarithm of the sum of exponentials of each row, which turns a score into a log-probability.
+// The host reads the scores only where a row needs more than the selection.
 func (l *lowering) logits(op *runtime.Op) {
 	b, v := l.b, l.r.p.Vocab
 	scores := l.scores(op)
@@ -41,8 +41,9 @@ func (l *lowering) scores(op *runtime.Op) *hlo.Instruction {
 		return l.product(x, headName(w.Name), []Piece{piece})
 	}
 	share := (w.Shape[0] + ranks - 1) / ranks
-	piece := part{name: w.Parts[0], rows: share * ranks, cols: w.Shape[1], byRows: true}.piece(ranks)
-	y := l.b.AllGather(l.product(x, headName(w.Name), []Piece{piece}), 1, l.r.place.groups())
+	q := part{name: w.Parts[0], rows: share * ranks, cols: w.Shape[1], byRows: true}
+	y := l.b.AllGather(l.product(x, headName(w.Name), []Piece{q.piece(ranks)}), 1,
+		l.r.place.groups())
 	return l.b.Slice(y, 1, 0, w.Shape[0])
 }
 

@@ -13,8 +13,10 @@ func (l *lowering) spread(x, y *hlo.Instruction, along ...int) *hlo.Instruction 
 }
 
 func (l *lowering) vector(w *runtime.Weight) *hlo.Instruction {
-	return l.input(vectorTensor(w.Name, []Piece{part{name: w.Parts[0], rows: w.Shape[0],
-		cols: 1}.piece(1)}))
+	return l.input(vectorTensor(w.Name, []Piece{part{
+		name: w.Parts[0], rows: w.Shape[0],
+		cols: 1,
+	}.piece(1)}))
 }
 
 func vectorTensor(name string, pieces []Piece) Tensor {

@@ -90,8 +90,8 @@ func (o *Options) Check(p *runtime.Program) error {
 		return fmt.Errorf("%d candidates, %d ranks: both must be positive", o.TopK, o.TP)
 	}
 	if got := o.kvShape(p).Bytes(); got >= o.maxTensor() {
-		return fmt.Errorf("the keys of a layer take %d bytes in %d blocks; a tensor must have less "+
-			"than %d: give fewer blocks, or more ranks", got, o.Blocks, o.maxTensor())
+		return fmt.Errorf("the keys of a layer take %d bytes in %d blocks; a tensor must have "+
+			"less than %d: give fewer blocks, or more ranks", got, o.Blocks, o.maxTensor())
 	}
 	return nil
 }
@@ -110,8 +110,8 @@ func (b Bucket) check(o *Options) error {
 	case b.Kind != Prefill && b.Kind != Decode:
 		return fmt.Errorf("unknown kind of bucket %q", b.Kind)
 	case b.Tokens < 2 || b.Rows < 2 || b.Rows > b.Tokens || b.Kind == Decode && b.Rows != b.Tokens:
-		return fmt.Errorf("bucket %s has %d tokens and %d sampled rows: at least 2 of each, and no "+
-			"more rows than tokens", b, b.Tokens, b.Rows)
+		return fmt.Errorf("bucket %s has %d tokens and %d sampled rows: at least 2 of each, and "+
+			"no more rows than tokens", b, b.Tokens, b.Rows)
 	case b.Context%o.BlockSize != 0 || b.Context < 2*o.BlockSize:
 		return fmt.Errorf("bucket %s: its context must be a multiple of the block size %d, and at "+
 			"least two blocks", b, o.BlockSize)

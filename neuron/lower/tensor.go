@@ -42,7 +42,8 @@ type Source struct {
 }
 
 // Piece is a part of a checkpoint's matrix [out, in], or of a vector, which counts as a matrix of
-// one column. Rank r takes Rows rows from RowAt + (r / RowRanks) * RowStep on, and columns likewise.
+// one column. Rank r takes Rows rows from RowAt + (r / RowRanks) * RowStep on, and columns
+// likewise.
 type Piece struct {
 	Name                           string
 	RowAt, Rows, RowStep, RowRanks int

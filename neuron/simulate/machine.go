@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"basalt/neuron/hlo"
 	"basalt/neuron/hloeval"
 	"basalt/neuron/lower"
 	"basalt/runtime"
@@ -21,6 +20,8 @@ type Machine struct {
 	b        *lower.Bundle
 	programs []*hloeval.Program
 	ranks    []rank
+	// Trace, when set, is told every run of a graph, from the goroutine of its rank.
+	Trace func(rank, graph int, args, outs []hloeval.Value)
 }
 
 type rank struct {
@@ -81,8 +82,8 @@ func (m *Machine) Tensor(rank int, name string) hloeval.Value { return m.ranks[r
 // Set replaces the contents of a tensor on a rank.
 func (m *Machine) Set(rank int, name string, v hloeval.Value) { m.ranks[rank].tensors[name] = v }
 
-// Run writes the controls of a routine, runs its graphs on all ranks and reads those results of rank
-// 0 whose buffers are not nil. Controls and results are in the bundle's order.
+// Run writes the controls of a routine, runs its graphs on all ranks and reads those results of
+// rank 0 whose buffers are not nil. Controls and results are in the bundle's order.
 func (m *Machine) Run(routine int, controls, results [][]byte) error {
 	r := &m.b.Routines[routine]
 	for i, name := range m.b.Controls(r) {
@@ -98,7 +99,7 @@ func (m *Machine) Run(routine int, controls, results [][]byte) error {
 	errs := make([]error, len(m.ranks))
 	for i := range m.ranks {
 		wg.Go(func() {
-			if errs[i] = m.runRank(&m.ranks[i], r); errs[i] != nil {
+			if errs[i] = m.runRank(i, r); errs[i] != nil {
 				m.ranks[i].comm.Break(errs[i])
 			}
 		})
@@ -115,18 +116,22 @@ func (m *Machine) Run(routine int, controls, results [][]byte) error {
 	return nil
 }
 
-func (m *Machine) runRank(r *rank, routine *lower.Routine) error {
+func (m *Machine) runRank(i int, routine *lower.Routine) error {
+	r := &m.ranks[i]
 	for _, c := range routine.Calls {
 		args := make([]hloeval.Value, len(c.Inputs))
-		for i, name := range c.Inputs {
-			args[i] = r.tensors[name]
+		for j, name := range c.Inputs {
+			args[j] = r.tensors[name]
 		}
 		outs, err := m.programs[c.Graph].Run(args, r.comm)
 		if err != nil {
 			return err
 		}
-		for i, name := range c.Outputs {
-			r.tensors[name] = outs[i]
+		if m.Trace != nil {
+			m.Trace(i, c.Graph, args, outs)
+		}
+		for j, name := range c.Outputs {
+			r.tensors[name] = outs[j]
 		}
 	}
 	return nil
@@ -137,6 +142,3 @@ func (m *Machine) Close() error {
 	m.ranks = nil
 	return nil
 }
-
-// Shape is the shape of a tensor of the bundle.
-func (m *Machine) Shape(name string) hlo.Shape { return m.b.Tensor(name).Shape }
