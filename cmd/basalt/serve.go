@@ -84,6 +84,7 @@ func (c *serveCmd) configure(l net.Listener, log *zap.Logger) (*server.Config, e
 		Profiles: c.Profiles,
 	}
 	for _, step := range []func() error{
+		func() error { return c.openAPI(cfg) },
 		func() error { return c.openAudit(cfg, log) },
 		func() error { return c.protect(cfg, log) },
 		func() error { return c.authenticate(cfg, l, log) },
@@ -107,6 +108,9 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 			}
 		}
 		cfg.Models = append(cfg.Models, served)
+	}
+	if err := c.alias(cfg.Models); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	s, err := server.New(*cfg)
 	if err != nil {
