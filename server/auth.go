@@ -67,6 +67,35 @@ func (r *request) permitModel(m *model) *api.Error {
 		"ID. %s may not use %q.", r.who.Name, m.ID)
 }
 
+// demandGuardrail gives a request the guardrail that the policy demands of its principal. One that
+// names another, or another version, is refused: the demand could be evaded otherwise.
+func (s *Server) demandGuardrail(r *request, req *api.Request) *api.Error {
+	want := r.who.Grant.Guardrail
+	if want.ID == "" {
+		return nil
+	}
+	rail := s.cfg.Guardrails.Find(want.ID, want.Version)
+	if rail == nil {
+		return api.Errorf(api.Forbidden, "the policy demands guardrail %s, version %s, of %s, and "+
+			"this server does not have it; tell the operator", want.ID, want.Version, r.who.Name)
+	}
+	if req.Guardrail == nil {
+		req.Guardrail = &api.Guardrail{ID: want.ID, Version: want.Version}
+	}
+	if s.cfg.Guardrails.Find(req.Guardrail.ID, req.Guardrail.Version) != rail {
+		return api.Errorf(api.Forbidden, "%s must use guardrail %s, version %s", r.who.Name,
+			want.ID, want.Version)
+	}
+	req.Guardrail.Async = false
+	// Marks say that the guardrail is to look at nothing else.
+	for i := range req.Messages {
+		for j := range req.Messages[i].Content {
+			req.Messages[i].Content[j].Guard = false
+		}
+	}
+	return nil
+}
+
 func (r *request) mayUse(m *model) bool {
 	return r.who.Grant.MayUse(append([]string{m.ID}, m.Aliases...)...)
 }

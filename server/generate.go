@@ -100,6 +100,9 @@ func (g *generation) permit() (err *api.Error) {
 	if err := g.s.auditable(); err != nil {
 		return err
 	}
+	if err := g.s.demandGuardrail(g.r, g.req); err != nil {
+		return err
+	}
 	g.lease, err = g.s.meter.Begin(g.r.who)
 	return err
 }
@@ -146,7 +149,9 @@ func (g *generation) submit() (err *api.Error) {
 		return err
 	}
 	g.r.record.params = params
-	g.r.record.params.MaxTokens = slices.Max(limits)
+	if len(limits) > 0 {
+		g.r.record.params.MaxTokens = slices.Max(limits)
+	}
 	stop := newStopper(g.req.Stop)
 	for i, prompt := range prompts {
 		params.MaxTokens = limits[i]

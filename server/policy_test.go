@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"basalt/internal/testsign"
+	"basalt/server/guardrail"
 )
 
 // matrixPolicy has principals that may do one thing each, and some that may do several.
@@ -54,6 +55,45 @@ func deeds() []deed {
 		},
 		{"GetModel", "GET", "/v1/models/tiny", "", []string{"all", "infer"}},
 		{"Metrics", "GET", "/metrics", "", []string{"all", "wrongmodel", "nomodels", "ops"}},
+		{
+			"Messages", "POST", "/v1/messages", `{"model":"tiny","max_tokens":3,"messages":[` +
+				`{"role":"user","content":"Hi"}]}`, []string{"all", "infer"},
+		},
+		{
+			"Responses", "POST", "/v1/responses", `{"model":"tiny","input":"Hi",` +
+				`"max_output_tokens":16,"store":false}`, []string{"all", "infer"},
+		},
+		{
+			"CountTokens", "POST", "/model/tiny/count-tokens", `{"input":{"converse":` +
+				`{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}}}`, []string{"all", "infer"},
+		},
+		{
+			"InvokeEndpoint", "POST", "/endpoints/tiny/invocations", chatHi,
+			[]string{"all", "infer"},
+		},
+		{"Tokenize", "POST", "/tokenize", `{"prompt":"Hi"}`, []string{"all", "infer"}},
+		{
+			"ListFoundationModels", "GET", "/foundation-models", "",
+			[]string{"all", "infer", "wrongmodel", "nomodels"},
+		},
+		{"GetFoundationModel", "GET", "/foundation-models/tiny", "", []string{"all", "infer"}},
+		{"GetInferenceProfile", "GET", "/inference-profiles/tiny", "", []string{"all", "infer"}},
+		{
+			"GetModelInvocationLoggingConfiguration", "GET", "/logging/modelinvocations", "",
+			[]string{"all", "wrongmodel", "nomodels", "auditor"},
+		},
+		{
+			"PutModelInvocationLoggingConfiguration", "PUT", "/logging/modelinvocations",
+			`{"loggingConfig":{}}`, []string{"all", "wrongmodel", "nomodels"},
+		},
+		{
+			"DeleteModelInvocationLoggingConfiguration", "DELETE", "/logging/modelinvocations", "",
+			[]string{"all", "wrongmodel", "nomodels"},
+		},
+		{
+			"Debug", "GET", "/debug/pprof/goroutine", "",
+			[]string{"all", "wrongmodel", "nomodels"},
+		},
 	}
 }
 
@@ -64,7 +104,9 @@ func TestEveryPairOfPrincipalAndDeed(t *testing.T) {
 		"auditor",
 	}
 	p := newPeople(t, matrixPolicy, append(slices.Clone(names), "unlisted")...)
-	f := start(t, setup{cfg: p.config()})
+	cfg := p.config()
+	cfg.Audit, cfg.Profiles = newAuditLog(t).log, true
+	f := start(t, setup{cfg: cfg})
 	numPairs := 0
 	for _, d := range deeds() {
 		for _, name := range append(slices.Clone(names), "unlisted", "") {
@@ -114,6 +156,7 @@ func TestHealthTellsLittle(t *testing.T) {
 func TestEveryRouteHasAnAction(t *testing.T) {
 	open := map[string]bool{"/health": true, "/ping": true}
 	table := routeTable()
+	maps.Copy(table, profileRoutes())
 	for _, path := range slices.Sorted(maps.Keys(table)) {
 		for _, r := range table[path] {
 			if r.open != open[path] || !r.open && r.action == "" {
@@ -128,7 +171,8 @@ func TestEveryRouteHasAnAction(t *testing.T) {
 			t.Errorf("%s: no route, %v", d.path, err)
 		}
 		for _, r := range routes {
-			if r.open || !strings.HasPrefix(d.name, r.action) || r.action == "" {
+			if r.open || r.action == "" || !strings.HasPrefix(d.name, r.action) &&
+				r.method == d.method {
 				t.Errorf("%s %s: open %v, action %q", r.method, d.path, r.open, r.action)
 			}
 		}
@@ -201,6 +245,50 @@ func testPolicyLimits(t *testing.T, start starter) {
 		t.Errorf("poor: %d %s", a.status, a.body)
 	}
 	throttled(ask("poor", conversePath, long), "400 tokens a minute")
+}
+
+const guardPolicy = `principals:
+  kid: {models: ["*"], operations: [inference], guardrail: {id: in, version: "1"}}
+  lost: {models: ["*"], operations: [inference], guardrail: {id: none, version: "1"}}
+  free: {models: ["*"], operations: [inference]}
+`
+
+// TestTheGuardrailCannotBeLeftOut tries to do without the one that the policy demands.
+func TestTheGuardrailCannotBeLeftOut(t *testing.T) { both(t, testTheGuardrailCannotBeLeftOut) }
+
+func testTheGuardrailCannotBeLeftOut(t *testing.T, start starter) {
+	set, err := guardrail.Read(strings.NewReader(testGuardrails))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPeople(t, guardPolicy, "kid", "lost", "free")
+	cfg := p.config()
+	cfg.Guardrails = set
+	f := start(t, setup{cfg: cfg, noEOS: true})
+	try := func(name, path, body string, status int, words string) {
+		t.Helper()
+		a := f.post(path, body, "x-api-key", p.bearer[name])
+		if a.status != status || !strings.Contains(a.body, words) {
+			t.Errorf("%s, %s: %d %.300s; want %d %q", name, path, a.status, a.body, status, words)
+		}
+	}
+	bad := strings.Replace(converseHi, "Hi", "A forbidden thing", 1)
+	chat := strings.Replace(chatHi, "Hi", "A forbidden thing", 1)
+	try("free", conversePath, bad, 200, "max_tokens")
+	try("kid", conversePath, bad, 200, "guardrail_intervened")
+	try("kid", conversePath+"-stream", bad, 200, "guardrail_intervened")
+	try("kid", conversePath, guardedBody("A forbidden thing", "in"), 200, "guardrail_intervened")
+	try("kid", conversePath, guardedBody("A forbidden thing", "out"), 403, "must use guardrail in")
+	try("kid", chatPath, chat, 200, "No.")
+	try("kid", "/v1/messages", `{"model":"tiny","max_tokens":5,"messages":[{"role":"user",`+
+		`"content":"A forbidden thing"}]}`, 200, "No.")
+	try("kid", "/model/tiny/invoke", `{"prompt":"A forbidden thing","max_gen_len":3}`, 200, "No.")
+	try("kid", textPath, `{"model":"tiny","prompt":"A forbidden thing","max_tokens":3}`, 200, "No.")
+	marked := strings.Replace(bad, `{"text":"A forbidden thing"}`, `{"text":"A forbidden thing"},`+
+		`{"guardContent":{"text":{"text":"harmless"}}}`, 1)
+	try("kid", conversePath, marked, 200, "guardrail_intervened")
+	try("kid", conversePath, converseHi, 200, "max_tokens")
+	try("lost", conversePath, converseHi, 403, "does not have it")
 }
 
 // TestPriorityGoesFirst fills the queue and looks who is served before whom.

@@ -123,6 +123,8 @@ func (g *Grant) check(name string) error {
 		return errors.New("tenant must have 1 to 64 letters, digits or . _ - ~ @")
 	case g.Models == nil:
 		return errors.New(`models is missing: name them, or ["*"] for all, or [] for none`)
+	case (g.Guardrail.ID == "") != (g.Guardrail.Version == ""):
+		return errors.New("guardrail needs both id and version")
 	case g.Operations == nil:
 		return errors.New("operations is missing: name them, or [inference]")
 	}

@@ -124,6 +124,7 @@ func TestBrokenPoliciesAreRefused(t *testing.T) {
 	f("principals: {a: {models: [], operations: [], max-contxt: 5}}", "max-contxt")
 	f("principals: {a: {models: [], operations: [], max-context: -1}}", "max-context is -1")
 	f("principals: {a: {models: [], operations: [], tenant: x y}}", "tenant must have")
+	f("principals: {a: {models: [], operations: [], guardrail: {id: x}}}", "both id and version")
 	f("principals: {'a b': {models: [], operations: []}}", `"a b"`)
 	f("principls: {}", "principls")
 	f(`principals: {a: {models: [], operations: [], subjects: [CN=x]},
