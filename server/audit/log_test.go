@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestALogGoesOnAfterARestart(t *testing.T) {
@@ -199,6 +201,14 @@ func TestStrangersFillNoDisk(t *testing.T) {
 }
 
 // TestAFullDiskIsToldAndSurvived takes the file away and gives it back.
+// exchange puts the file of one descriptor behind another.
+func exchange(t *testing.T, from, to int) {
+	t.Helper()
+	if err := unix.Dup3(from, to, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 	dir, key := t.TempDir(), newKey(t)
 	var mu sync.Mutex
@@ -209,13 +219,17 @@ func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 		told = append(told, err)
 	}})
 	fill(t, l, 3)
-	good := l.writer.file
-	// The writer's goroutine sleeps between records, so that the file may be exchanged.
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skip(err)
 	}
-	l.writer.file = full
+	// The writer keeps its descriptor; what is behind it is exchanged.
+	at := int(l.writer.file.Fd())
+	good, err := unix.Dup(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, int(full.Fd()), at)
 	if err := l.Append(record(10)); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a full disk: %v", err)
 	}
@@ -223,7 +237,7 @@ func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 		t.Error("the log does not say that it cannot be written")
 	}
 	time.Sleep(10 * time.Millisecond)
-	l.writer.file = good
+	exchange(t, good, at)
 	for l.Err() != nil {
 		time.Sleep(10 * time.Millisecond)
 	}
