@@ -65,7 +65,8 @@ func deeds() []deed {
 		},
 		{
 			"CountTokens", "POST", "/model/tiny/count-tokens", `{"input":{"converse":` +
-				`{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}}}`, []string{"all", "infer"},
+				`{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}}}`,
+			[]string{"all", "infer"},
 		},
 		{
 			"InvokeEndpoint", "POST", "/endpoints/tiny/invocations", chatHi,
