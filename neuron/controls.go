@@ -15,20 +15,16 @@ type staging struct {
 	kinds    []string // of the controls: ids, positions, slots, tables, rows
 	controls [][]byte
 	results  [][]byte // logits, values, ids, lse
-	want     [][]byte // those of the results that this run reads; the others are nil
 }
 
-func newStaging(b *lower.Bundle, r *lower.Routine) *staging {
+func newStaging(b *lower.Bundle, routine int, m machine) *staging {
+	r := &b.Routines[routine]
 	s := &staging{bucket: r.Bucket}
+	s.controls, s.results = m.Memory(routine)
 	for _, name := range b.Controls(r) {
 		kind, _, _ := strings.Cut(name, ".")
 		s.kinds = append(s.kinds, kind)
-		s.controls = append(s.controls, make([]byte, b.Tensor(name).Shape.Bytes()))
 	}
-	for _, name := range b.Results(r) {
-		s.results = append(s.results, make([]byte, b.Tensor(name).Shape.Bytes()))
-	}
-	s.want = make([][]byte, lower.NumResults)
 	return s
 }
 

@@ -56,7 +56,7 @@ func newExecutable(p *runtime.Program, o runtime.CompileOptions, b *lower.Bundle
 	k := min(b.Options.TopK, p.Vocab)
 	x.values, x.ids = make([]float32, k), make([]uint32, k)
 	for i := range b.Routines {
-		x.stages = append(x.stages, newStaging(b, &b.Routines[i]))
+		x.stages = append(x.stages, newStaging(b, i, m))
 	}
 	go x.loop()
 	return x, nil
@@ -197,19 +197,8 @@ func resize[T any](s []T, n int) []T {
 func (x *executable) run(r *run) error {
 	s := x.stages[r.routine]
 	s.fill(&x.batch, r, x.opt.BlockSize)
-	clear(s.want)
-	all := x.batch.WantLogits
-	for _, i := range r.samples {
-		all = all || needsAll(&x.batch.Sampling[i], len(x.values))
-	}
-	switch {
-	case len(r.samples) == 0:
-	case all:
-		s.want[0] = s.results[0]
-	default:
-		copy(s.want[1:], s.results[1:])
-	}
-	if err := x.m.Run(r.routine, s.controls, s.want); err != nil {
+	read := x.reads(r)
+	if err := x.m.Run(r.routine, read); err != nil {
 		return fmt.Errorf("cannot run %s: %w", s.bucket, err)
 	}
 	for i, sample := range r.samples {
@@ -217,9 +206,21 @@ func (x *executable) run(r *run) error {
 		if s.bucket.Kind == lower.Decode {
 			row = int(r.rows[i])
 		}
-		x.sample(s, int(sample), row, all)
+		x.sample(s, int(sample), row, read == lower.ReadAll)
 	}
 	return nil
+}
+
+func (x *executable) reads(r *run) lower.Read {
+	if len(r.samples) == 0 {
+		return lower.ReadNone
+	}
+	for _, i := range r.samples {
+		if x.batch.WantLogits || needsAll(&x.batch.Sampling[i], len(x.values)) {
+			return lower.ReadAll
+		}
+	}
+	return lower.ReadBest
 }
 
 // sample chooses the token of one row and fills in its log-probabilities.

@@ -9,6 +9,19 @@ var resultNames = [...]string{"logits", "top_values", "top_ids", "lse"}
 // and ids, and the logarithms of the sums of exponentials.
 const NumResults = len(resultNames)
 
+// Read says which results a run reads.
+type Read int
+
+// A run reads the selection with the logarithms of the sums, or all scores, or nothing.
+const (
+	ReadBest Read = iota
+	ReadAll
+	ReadNone
+)
+
+// Reads says whether the i-th result is read.
+func (r Read) Reads(i int) bool { return r == ReadAll && i == 0 || r == ReadBest && i > 0 }
+
 // Controls names the tensors that the host writes before the routine runs, in order of first use.
 func (b *Bundle) Controls(r *Routine) []string {
 	var names []string

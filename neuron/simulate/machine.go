@@ -20,9 +20,12 @@ type Machine struct {
 	b        *lower.Bundle
 	programs []*hloeval.Program
 	ranks    []rank
+	memory   []host // by routine
 	// Trace, when set, is told every run of a graph, from the goroutine of its rank.
 	Trace func(rank, graph int, args, outs []hloeval.Value)
 }
+
+type host struct{ controls, results [][]byte }
 
 type rank struct {
 	comm    *hloeval.Comm
@@ -35,6 +38,10 @@ func New(b *lower.Bundle, c runtime.Checkpoint) (*Machine, error) {
 	m := &Machine{b: b}
 	for i := range b.Graphs {
 		m.programs = append(m.programs, hloeval.New(b.Graphs[i].Module))
+	}
+	for i := range b.Routines {
+		r := &b.Routines[i]
+		m.memory = append(m.memory, host{m.buffers(b.Controls(r)), m.buffers(b.Results(r))})
 	}
 	comms := hloeval.NewComms(b.Options.TP, collectiveTimeout)
 	for i := range b.Options.TP {
@@ -49,6 +56,19 @@ func New(b *lower.Bundle, c runtime.Checkpoint) (*Machine, error) {
 		m.ranks = append(m.ranks, r)
 	}
 	return m, nil
+}
+
+func (m *Machine) buffers(names []string) [][]byte {
+	var list [][]byte
+	for _, name := range names {
+		list = append(list, make([]byte, m.b.Tensor(name).Shape.Bytes()))
+	}
+	return list
+}
+
+// Memory gives the host's side of a routine, in the bundle's order of controls and results.
+func (m *Machine) Memory(routine int) (controls, results [][]byte) {
+	return m.memory[routine].controls, m.memory[routine].results
 }
 
 func initial(t *lower.Tensor, c runtime.Checkpoint, rank int) (hloeval.Value, error) {
@@ -82,12 +102,11 @@ func (m *Machine) Tensor(rank int, name string) hloeval.Value { return m.ranks[r
 // Set replaces the contents of a tensor on a rank.
 func (m *Machine) Set(rank int, name string, v hloeval.Value) { m.ranks[rank].tensors[name] = v }
 
-// Run writes the controls of a routine, runs its graphs on all ranks and reads those results of
-// rank 0 whose buffers are not nil. Controls and results are in the bundle's order.
-func (m *Machine) Run(routine int, controls, results [][]byte) error {
+// Run writes the controls of a routine, runs its graphs on all ranks and reads results of rank 0.
+func (m *Machine) Run(routine int, read lower.Read) error {
 	r := &m.b.Routines[routine]
 	for i, name := range m.b.Controls(r) {
-		v, err := hloeval.FromBytes(m.b.Tensor(name).Shape, controls[i])
+		v, err := hloeval.FromBytes(m.b.Tensor(name).Shape, m.memory[routine].controls[i])
 		if err != nil {
 			return fmt.Errorf("control %q: %w", name, err)
 		}
@@ -109,8 +128,8 @@ func (m *Machine) Run(routine int, controls, results [][]byte) error {
 		return err
 	}
 	for i, name := range m.b.Results(r) {
-		if results[i] != nil {
-			m.ranks[0].tensors[name].PutBytes(results[i])
+		if read.Reads(i) {
+			m.ranks[0].tensors[name].PutBytes(m.memory[routine].results[i])
 		}
 	}
 	return nil
