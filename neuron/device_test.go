@@ -137,7 +137,9 @@ func TestDeviceGivesWhatTheEvaluatorGives(t *testing.T) {
 		})
 	}
 	f("model", "qwen3", "narrow", func(*export.Settings, *Config) {})
-	f("layer", "llama", "narrow", func(s *export.Settings, _ *Config) { s.Scope = lower.LayerScope })
+	f("layer", "llama", "narrow", func(s *export.Settings, _ *Config) {
+		s.Scope = lower.LayerScope
+	})
 	f("async", "mistral", "narrow", func(s *export.Settings, c *Config) {
 		s.Scope, c.Async = lower.LayerScope, true
 	})

@@ -14,10 +14,8 @@ import (
 // vendor that the model's names tell come before those that every model answers.
 func (s *Server) families(r *request, id string) []bedrock.Family {
 	hinted := familiesOf(vendor(id))
-	if m := s.modelOf(id); m != nil {
-		for _, name := range append([]string{m.ID}, m.Aliases...) {
-			hinted = append(hinted, familiesOf(vendor(name))...)
-		}
+	if m := s.modelOf(id); m != nil && len(hinted) == 0 {
+		hinted = familiesOf(m.vendor())
 	}
 	list := make([]bedrock.Family, 0, len(hinted)+len(commonFamilies()))
 	for _, name := range append(hinted, commonFamilies()...) {
@@ -42,6 +40,22 @@ func vendor(id string) string {
 		return ""
 	}
 	return name
+}
+
+// vendor is the only vendor that a model's names tell, empty where there are several.
+func (m *model) vendor() string {
+	only := ""
+	for _, name := range append([]string{m.ID}, m.Aliases...) {
+		v := vendor(name)
+		if len(familiesOf(v)) == 0 || v == only {
+			continue
+		}
+		if only != "" {
+			return ""
+		}
+		only = v
+	}
+	return only
 }
 
 func familiesOf(vendor string) []string {

@@ -201,8 +201,8 @@ func (c *compiler) run(ctx context.Context, g *Graph, flags []string, path strin
 	}
 	data, err := os.ReadFile(tmp)
 	if err != nil {
-		return nil, fmt.Errorf("cannot compile graph %q: the compiler ended well without its file: "+
-			"%w", g.Name, err)
+		return nil, fmt.Errorf("cannot compile graph %q: the compiler ended well without "+
+			"its file: %w", g.Name, err)
 	}
 	if _, err := neff.Parse(data); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use what the compiler made of graph %q: %w",

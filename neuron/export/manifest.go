@@ -204,8 +204,8 @@ func Open(dir string) (*Manifest, error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot read %s of %s: %w", manifestName, dir, err)
 	case m.Version != manifestVersion:
-		return nil, fmt.Errorf("the export in %s has version %d of the manifest, %d is known: make "+
-			"it anew with basalt neuron export", dir, m.Version, manifestVersion)
+		return nil, fmt.Errorf("the export in %s has version %d of the manifest, %d is known: "+
+			"make it anew with basalt neuron export", dir, m.Version, manifestVersion)
 	}
 	if _, err := m.Settings.Options(); err != nil {
 		return nil, fmt.Errorf("cannot use the export in %s: %w", dir, err)
@@ -227,8 +227,8 @@ func (m *Manifest) Match(p *runtime.Program) (*lower.Bundle, error) {
 		return nil, err
 	}
 	if len(b.Graphs) != len(m.Graphs) {
-		return nil, fmt.Errorf("the model %q gives %d graphs and the export of %q has %d: it is of "+
-			"another model or version; make it anew", p.Name, len(b.Graphs), m.Model,
+		return nil, fmt.Errorf("the model %q gives %d graphs and the export of %q has %d: it is "+
+			"of another model or version; make it anew", p.Name, len(b.Graphs), m.Model,
 			len(m.Graphs))
 	}
 	for i := range b.Graphs {

@@ -98,8 +98,8 @@ type loaded struct {
 	world   *world // that comm belongs to, nil without collectives
 }
 
-// world joins the ranks of an attached library's collective graphs: as many Comms as the first graph
-// asks for.
+// world joins the ranks of an attached library's collective graphs: as many Comms as the first
+// graph asks for.
 type world struct {
 	mu    sync.Mutex
 	comms []*hloeval.Comm

@@ -63,8 +63,8 @@ func Parse(data []byte) (Header, error) {
 		return h, fmt.Errorf("%w: its header has %d bytes, %d are known", ErrFormat,
 			u64(atHeaderSize), HeaderSize)
 	case h.DataSize != uint64(len(data)-HeaderSize):
-		return h, fmt.Errorf("%w: %d bytes follow the header, which says %d: the file is cut short "+
-			"or was not written whole", ErrFormat, len(data)-HeaderSize, h.DataSize)
+		return h, fmt.Errorf("%w: %d bytes follow the header, which says %d: the file is cut "+
+			"short or was not written whole", ErrFormat, len(data)-HeaderSize, h.DataSize)
 	}
 	return h, nil
 }

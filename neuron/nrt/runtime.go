@@ -198,8 +198,10 @@ func (r *Runtime) Instance() (Instance, error) {
 		uint32(C.bn_instance(r.lib, &i))); err != nil {
 		return Instance{}, err
 	}
-	return Instance{int(i.family), C.GoString(&i.arch_name[0]),
-		C.GoString(&i.device_revision[0])}, nil
+	return Instance{
+		int(i.family), C.GoString(&i.arch_name[0]),
+		C.GoString(&i.device_revision[0]),
+	}, nil
 }
 
 // Close closes the library. Cores that are still open are an error, and are named; the library is

@@ -23,8 +23,8 @@ const (
 // Action is what a failure asks for.
 type Action uint8
 
-// The actions: try again soon; fail the requests of the step and go on; end the process, because the
-// core's state is unknown; change the configuration, because no retry can help.
+// The actions: try again soon; fail the requests of the step and go on; end the process, because
+// the core's state is unknown; change the configuration, because no retry can help.
 const (
 	Retry Action = iota + 1
 	FailRequest
@@ -55,7 +55,7 @@ var statuses = map[Status]struct {
 	6:             {"NRT_HW_ERROR", "the hardware failed", KillReplica},
 	QueueFull:     {"NRT_QUEUE_FULL", "the core has too much work queued", Retry},
 	9:             {"NRT_LOAD_NOT_ENOUGH_NC", "the graph needs more cores", FixConfiguration},
-	10:            {"NRT_UNSUPPORTED_NEFF_VERSION", "the file is of another release", FixConfiguration},
+	10:            {"NRT_UNSUPPORTED_NEFF_VERSION", "a file of another release", FixConfiguration},
 	11:            {"NRT_FAIL_HOST_MEM_ALLOC", "no host memory is left", FixConfiguration},
 	Uninitialized: {"NRT_UNINITIALIZED", "the library is not initialised", KillReplica},
 	Closed:        {"NRT_CLOSED", "the library is closed", KillReplica},

@@ -200,7 +200,6 @@ func TestStrangersFillNoDisk(t *testing.T) {
 	}
 }
 
-// TestAFullDiskIsToldAndSurvived takes the file away and gives it back.
 // exchange puts the file of one descriptor behind another.
 func exchange(t *testing.T, from, to int) {
 	t.Helper()
@@ -209,6 +208,7 @@ func exchange(t *testing.T, from, to int) {
 	}
 }
 
+// TestAFullDiskIsToldAndSurvived takes the file away and gives it back.
 func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 	dir, key := t.TempDir(), newKey(t)
 	var mu sync.Mutex

@@ -204,13 +204,14 @@ func appendBlockOut(dst []byte, b *api.Block) []byte {
 	}
 }
 
-// appendDocument appends arguments as JSON; what the model wrote badly travels as a string.
+// appendDocument appends arguments as JSON. Clients take objects alone, so that what the model
+// wrote badly is the member of one; the stop reason says that it is no argument.
 func appendDocument(dst, input []byte) []byte {
 	if len(input) == 0 {
 		return append(dst, `{}`...)
 	}
-	if _, err := api.ParseJSON(input); err != nil {
-		return api.AppendString(dst, input)
+	if v, err := api.ParseJSON(input); err != nil || !v.IsObject() {
+		return append(api.AppendString(append(dst, `{"INVALID_JSON":`...), input), '}')
 	}
 	return append(dst, input...)
 }

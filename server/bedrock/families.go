@@ -30,6 +30,9 @@ type textFamily struct {
 	answer      func(dst []byte, a *api.Answer) []byte
 }
 
+// llamaLimit is a field that tells Meta's bodies from all others.
+const llamaLimit = "max_gen_len"
+
 // models is a setting that the model's own defaults decide.
 const models = -1
 
@@ -37,7 +40,7 @@ const models = -1
 // max_tokens is of another family.
 func Llama() Family {
 	f := textFamily{
-		name: "llama", title: "Meta Llama", prompt: "prompt", limit: "max_gen_len", limitOr: 512,
+		name: "llama", title: "Meta Llama", prompt: "prompt", limit: llamaLimit, limitOr: 512,
 		temperature: 0.5, hottest: 1, topPName: "top_p", topP: 0.9,
 		chunk: llamaChunk, answer: llamaAnswer,
 	}.family("prompt")
@@ -89,6 +92,7 @@ func CohereCommand() Family {
 func (f textFamily) family(keys ...string) Family {
 	return Family{
 		Name: f.name, Title: f.title, Keys: keys,
+		Fits: func(o *api.Object) bool { return f.limit == llamaLimit || !o.Has(llamaLimit) },
 		Decode: func(body []byte, call Call) (*api.Request, api.Codec, *api.Error) {
 			return f.decode(body, call)
 		},

@@ -23,7 +23,7 @@ def client(**config):
 def attempts(c):
     """A list that grows by one with every HTTP request the client sends."""
     sent = []
-    c.meta.events.register("before-send.bedrock-runtime.*", lambda **kw: sent.append(1) and None)
+    c.meta.events.register("before-send", lambda **kw: sent.append(1) and None)
     return sent
 
 
