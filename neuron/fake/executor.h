@@ -1,5 +1,6 @@
 /* What the fake runtime library asks of its executor. The library knows no graphs: it hands over
- * the bytes behind a file's header, gets the list of tensors, and has runs computed on host memory. */
+ * the bytes behind a file's header, gets the list of tensors, and has runs computed on host
+ * memory. */
 #ifndef BASALT_FAKE_EXECUTOR_H
 #define BASALT_FAKE_EXECUTOR_H
 
