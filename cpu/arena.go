@@ -26,33 +26,34 @@ type mapping struct {
 const (
 	pageSize  = 4096
 	chunkSize = 1 << 20
-	slack     = 64 // a vector may read or write so far beyond an array
 )
 
 // take gives zeroed memory, aligned to a cache line. After a failure, which err keeps, it gives
 // nil.
 func (a *arena) take(bytes int64, huge bool) unsafe.Pointer {
-	bytes = (bytes + slack + 63) / 64 * 64
+	if C.bs_guarded() != 0 {
+		return a.mapBytes(max(bytes, 1), huge)
+	}
+	bytes = (bytes + 63) / 64 * 64
 	if bytes >= chunkSize/16 {
-		return a.mapPages(bytes, huge)
+		return a.mapBytes((bytes+pageSize-1)/pageSize*pageSize, huge)
 	}
 	if bytes > int64(len(a.chunk)) {
-		p := a.mapPages(chunkSize, false)
+		p := a.mapBytes(chunkSize, false)
 		if p == nil {
 			return nil
 		}
 		a.chunk = unsafe.Slice((*byte)(p), chunkSize)
 	}
-	p := unsafe.Pointer(&a.chunk[0])
+	p := unsafe.Pointer(unsafe.SliceData(a.chunk))
 	a.chunk = a.chunk[bytes:]
 	return p
 }
 
-func (a *arena) mapPages(bytes int64, huge bool) unsafe.Pointer {
+func (a *arena) mapBytes(bytes int64, huge bool) unsafe.Pointer {
 	if a.err != nil {
 		return nil
 	}
-	bytes = (bytes + pageSize - 1) / pageSize * pageSize
 	flag := C.int(0)
 	if huge {
 		flag = 1

@@ -12,7 +12,8 @@ INL void add_group(int m, const uint8_t *codes, const act_block *const *x, int g
         const int8_t *q = x[r]->q + 4 * g;
         EACH_LANE(i) {
             const uint8_t *c = codes + 4 * i;
-            sum[r].v[i] += c[0] * q[0] + c[1] * q[1] + c[2] * q[2] + c[3] * q[3];
+            int four = c[0] * q[0] + c[1] * q[1] + c[2] * q[2] + c[3] * q[3];
+            sum[r].v[i] = (int32_t)((uint32_t)sum[r].v[i] + (uint32_t)four);
         }
     }
 }

@@ -159,8 +159,9 @@ INL float vf_max_lane(vf x) {
 }
 
 INL int32_t vi_sum(vi x) {
-    for (int i = 1; i < TILE; i++) x.v[0] += x.v[i];
-    return x.v[0];
+    uint32_t sum = 0;
+    EACH_LANE(i) { sum += (uint32_t)x.v[i]; }
+    return (int32_t)sum;
 }
 
 INL int32_t vi_max_lane(vi x) {
