@@ -36,6 +36,8 @@ var rooms = []struct {
 	{"server/certs", []string{"internal/live"}},
 	{"server/identity", []string{"server/api", "internal/live"}},
 	{"server/guardrail", []string{"server/api"}},
+	{"server/buckets", []string{"server/api", "internal/live"}},
+	{"server/jobs", nil},
 	{"server", []string{
 		"server/...", "batcher", "models/tokenizer", "models/chat", "models/grammar",
 		"internal/...", "runtime",

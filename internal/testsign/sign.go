@@ -21,6 +21,7 @@ type Signer struct {
 	Authority       bool      // sign :authority in the place of host, as clients of HTTP/2
 	PayloadHash     string    // in the place of the body's
 	Claim           bool      // send the hash in x-amz-content-sha256
+	PlainPath       bool      // do not escape the path once more, as clients of S3
 }
 
 // Request is what is signed. Target is the raw path and query.
@@ -57,8 +58,11 @@ func (s Signer) Sign(r Request) [][2]string {
 	}
 	names, lines := s.headerLines(header, r.Host)
 	path, query, _ := strings.Cut(r.Target, "?")
+	if !s.PlainPath {
+		path = encodePath(path)
+	}
 	canonical := strings.Join([]string{
-		r.Method, encodePath(path), sortQuery(query), lines, names, payload,
+		r.Method, path, sortQuery(query), lines, names, payload,
 	}, "\n")
 	scope := strings.Join([]string{s.ScopeDate, s.Region, s.Service, "aws4_request"}, "/")
 	toSign := strings.Join([]string{"AWS4-HMAC-SHA256", stamp, scope, hash(canonical)}, "\n")
