@@ -57,15 +57,8 @@ func newCores(ctx context.Context, d *Device, b *lower.Bundle, c runtime.Checkpo
 
 func (m *cores) load(l *loadState) error {
 	l.total = l.d.manifest.Memory.Weights * int64(m.b.Options.TP)
-	for i := range m.b.Options.TP {
-		core, err := l.d.rt.OpenCore(i)
-		if err != nil {
-			return err
-		}
-		m.ranks = append(m.ranks, coreRank{core: core, tensors: map[string]*nrt.Tensor{}})
-		if err := l.checkMemory(core); err != nil {
-			return err
-		}
+	if err := m.open(l); err != nil {
+		return err
 	}
 	if err := m.loadGraphs(l); err != nil {
 		return err
@@ -76,6 +69,21 @@ func (m *cores) load(l *loadState) error {
 		}
 	}
 	return m.bindAll(l)
+}
+
+// open takes a core for each rank.
+func (m *cores) open(l *loadState) error {
+	for i := range l.d.manifest.Settings.TP {
+		core, err := l.d.rt.OpenCore(i)
+		if err != nil {
+			return err
+		}
+		m.ranks = append(m.ranks, coreRank{core: core, tensors: map[string]*nrt.Tensor{}})
+		if err := l.checkMemory(core); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkMemory compares what the export needs with what the core says it has.
@@ -99,6 +107,10 @@ func (m *cores) loadGraphs(l *loadState) error {
 	compiled, err := export.OpenCompiled(dir)
 	if err != nil {
 		return err
+	}
+	if compiled.Fake && !l.d.rt.Fake() {
+		return fmt.Errorf("cannot load the graphs in %s: %w; compile them with the real one", dir,
+			export.ErrFakeCompiler)
 	}
 	for i := range l.d.manifest.Graphs {
 		g := &l.d.manifest.Graphs[i]

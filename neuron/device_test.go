@@ -63,7 +63,7 @@ func exported(t testing.TB, p *runtime.Program, s export.Settings) string {
 		t.Fatal(err)
 	}
 	if _, err := export.Compile(t.Context(), dir, export.CompileConfig{
-		Compiler: b.compiler,
+		Compiler: b.compiler, AllowFake: true, Jobs: 2,
 	}); err != nil {
 		t.Fatal(err)
 	}

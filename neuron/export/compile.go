@@ -22,9 +22,17 @@ const compiledName = "compiled.json"
 
 // Compiled says which files belong to an export's graphs.
 type Compiled struct {
-	Compiler string               `json:"compiler"` // what it says of its version
-	Graphs   map[string]Compilate `json:"graphs"`   // by the hash of the graph
+	Compiler string `json:"compiler"` // what it says of its version
+	// Fake graphs come from the fake compiler of the tests and run on the fake library alone.
+	Fake   bool                 `json:"fake,omitempty"`
+	Graphs map[string]Compilate `json:"graphs"` // by the hash of the graph
 }
+
+// fakeMark is in the version of the fake compiler of the tests.
+const fakeMark = "+fake"
+
+// ErrFakeCompiler reports the fake compiler of the tests, used without permission.
+var ErrFakeCompiler = errors.New("this is the fake neuronx-cc of the tests: it compiles nothing")
 
 // Compilate is one compiled graph.
 type Compilate struct {
@@ -38,10 +46,11 @@ type Compilate struct {
 
 // CompileConfig says how graphs are compiled.
 type CompileConfig struct {
-	Compiler string   // the program; "" is neuronx-cc on the path
-	Flags    []string // added to the documented ones
-	Jobs     int      // compilers at the same time
-	Log      io.Writer
+	Compiler  string   // the program; "" is neuronx-cc on the path
+	Flags     []string // added to the documented ones
+	Jobs      int      // compilers at the same time
+	AllowFake bool     // take the fake compiler of the tests
+	Log       io.Writer
 }
 
 // compiler is one run of Compile.
@@ -88,7 +97,10 @@ func (c *compiler) probe(ctx context.Context) error {
 			"or name it by --compiler", c.Compiler, err)
 	}
 	c.version = strings.TrimSpace(string(out))
-	c.done.Compiler = c.version
+	c.done.Compiler, c.done.Fake = c.version, strings.Contains(c.version, fakeMark)
+	if c.done.Fake && !c.AllowFake {
+		return fmt.Errorf("cannot compile with %s (%s): %w", c.Compiler, c.version, ErrFakeCompiler)
+	}
 	help, err := exec.CommandContext(ctx, c.Compiler, "compile", "--help").CombinedOutput()
 	if err == nil && !strings.Contains(string(help), c.m.Settings.Target) {
 		c.logf("warning: the help of %s does not name the target %s", c.Compiler,
