@@ -8,6 +8,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 MODEL   ?= # none: the model in the box
 
+# The CUDA device needs nothing of NVIDIA's to build; cuda/include stands in for the driver's header.
+CUDA    := CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/cuda/include -Wno-deprecated-declarations"
+
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-sanitize test-isa fmt lint fuzz bench golden conformance box box-eval clean prereq
 
@@ -20,7 +23,7 @@ prereq:
 	@command -v $(CC) >/dev/null || { echo "a C compiler is missing: install gcc or clang (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora: dnf install gcc)"; exit 1; }
 
 build: prereq ## build ./basalt
-	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o basalt ./cmd/basalt
+	$(CUDA) $(GO) build -tags cuda -trimpath -ldflags '$(LDFLAGS)' -o basalt ./cmd/basalt
 
 run: build ## build and serve a model on 127.0.0.1:8080
 	./basalt serve $(MODEL)
@@ -28,6 +31,8 @@ run: build ## build and serve a model on 127.0.0.1:8080
 test: prereq ## every test that needs only Go and a C compiler, under the race detector
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	$(CUDA) $(GO) vet -tags cuda ./cuda/...
+	$(CUDA) $(GO) test -tags cuda -timeout 20m ./cuda/...
 
 # Go's own flag covers the address sanitizer; cpu/sanitize.go adds what goes with it.
 UNDEFINED := -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all
@@ -48,6 +53,12 @@ test-isa: prereq ## the AVX-512 and NEON kernels, emulated on x86-64 (SIMDe, QEM
 	sh cpu/testdata/kernels.sh $(CACHE)/kernels/neon neon "$(QEMU)" $(ARM64) -O2
 	CGO_ENABLED=1 CGO_CFLAGS="-O2 -Wno-psabi -DBASALT_EMULATE" $(GO) test -timeout 20m ./cpu
 	CGO_ENABLED=1 GOARCH=arm64 CC=$(ARM64) $(GO) test -timeout 20m -exec "$(QEMU)" ./cpu
+
+.PHONY: kernels release
+kernels: ## compile the CUDA kernels (nvcc 13.0, or its wheels by pip; 100 MB) and print their table
+	python3 -B kernels/build.py
+
+release: kernels build ## build ./basalt with machine code for NVIDIA GPUs
 
 lint: prereq ## vet, staticcheck, gofumpt and golangci-lint, at pinned versions
 	$(GO) vet ./...

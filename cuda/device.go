@@ -159,8 +159,20 @@ func (d *Device) Info() runtime.DeviceInfo {
 	}
 }
 
-// Close implements runtime.Device.
-func (d *Device) Close() error { return d.gpu.Close() }
+// Close implements runtime.Device. A lost GPU takes nothing.
+func (d *Device) Close() error {
+	if d.lost != nil {
+		return nil
+	}
+	if err := d.gpu.Enter(); err != nil {
+		return err
+	}
+	for _, m := range d.modules {
+		_ = m.Close()
+	}
+	d.gpu.Leave()
+	return d.gpu.Close()
+}
 
 // fail remembers an error after which the GPU cannot be used.
 func (d *Device) fail(err error) error {

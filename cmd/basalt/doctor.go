@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"basalt/cpu"
+	"basalt/cuda"
 )
 
 // Run says what this machine has and what to do.
@@ -25,6 +26,9 @@ func (doctorCmd) Run() error {
 	fmt.Printf("memory        %s, %s free\n", formatBytes(info.Memory),
 		formatBytes(freeMemory(info.Memory)))
 	reportHugePages()
+	if err := cuda.Diagnose(os.Stdout, cuda.Config{}); err != nil {
+		return err
+	}
 	fmt.Println("measuring ... (other programs on this machine disturb this)")
 	c, err := cpu.MeasureCeilings(info.Threads)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"basalt/batcher"
 	"basalt/cpu"
+	"basalt/cuda"
 	"basalt/models"
 	"basalt/models/box"
 	"basalt/models/chat"
@@ -41,6 +42,8 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 	switch f.Device {
 	case "cpu":
 		return cpu.New(cpu.Config{Threads: f.Threads, ISA: f.ISA})
+	case "cuda":
+		return cuda.Open(cuda.Config{Ordinal: f.GPU, Kernels: os.Getenv("BASALT_KERNELS")})
 	case "reference":
 		return runtime.NewReference(), nil
 	case "null":

@@ -80,6 +80,9 @@ func (f *modelFlags) setKVMemory(o *runtime.CompileOptions, m *models.Model,
 	perToken := int64(m.Program.KV.BytesPerToken(o.KVDType))
 	perSeq := int64(o.MaxContext+blockSize) * perToken
 	o.KVBytes = int64(f.KVMemory)
+	if o.KVBytes == 0 && dev.Kind == "cuda" {
+		return // the device gives the cache what the weights leave
+	}
 	if o.KVBytes == 0 {
 		o.KVBytes = min(perSeq*int64(o.MaxSeqs), max(freeMemory(dev.Memory)/3, 64<<20))
 	}

@@ -97,6 +97,8 @@ func (d *Driver) Set(s State) {
 	c := C.fake_state{
 		total_memory: C.uint64_t(s.TotalMemory), fail_code: C.int(s.FailCode),
 		fail_after: C.int64_t(s.FailAfter), hang_after: C.int64_t(s.HangAfter),
+		launches: C.int64_t(s.Launches), graph_launches: C.int64_t(s.GraphLaunches),
+		captures: C.int64_t(s.Captures),
 	}
 	C.call_state(d.set, &c)
 }

@@ -9,7 +9,7 @@
 #include "fake.h"
 #include "fibers.h"
 
-enum { PTR, U64, U32 };
+enum { PTR, U32 };
 enum { MAX_KERNELS = 128, STATIC_SHARED = 48 << 10, MAX_SHARED = 227 << 10 };
 
 typedef struct {
@@ -34,15 +34,11 @@ static kernel kernels[MAX_KERNELS];
 static int num_kernels;
 static graph *capturing;
 
-// Reads the parameters of an entry between its parentheses.
+// Reads the parameters of an entry between its parentheses: pointers and 32-bit numbers alone.
 static void read_params(kernel *k, const char *at, const char *end) {
     while ((at = strstr(at, ".param ")) && at < end && k->num_args < MAX_ARGS) {
         at += 7;
-        int kind = U32;
-        if (!strncmp(at, ".u64", 4) || !strncmp(at, ".b64", 4)) {
-            kind = strncmp(at + 4, " .ptr", 5) == 0 ? PTR : U64;
-        }
-        k->kinds[k->num_args++] = kind;
+        k->kinds[k->num_args++] = strncmp(at, ".u64", 4) ? U32 : PTR;
     }
 }
 
@@ -56,20 +52,24 @@ static void *find_symbol(const char *name) {
 int cuModuleLoadData(void **module, const void *image) {
     const char *at = image;
     if (device_error()) return device_error();
-    if (strncmp(at, "//", 2)) return broke(INVALID_VALUE, "the image is no PTX");
+    if (strncmp(at, "//", 2)) return NO_BINARY; // machine code
     while ((at = strstr(at, ".visible .entry "))) {
         at += 16;
         const char *open = strchr(at, '('), *close = strchr(at, ')');
         if (!open || !close || num_kernels == MAX_KERNELS) return INVALID_VALUE;
-        kernel *k = &kernels[num_kernels];
+        char name[sizeof kernels->name];
+        snprintf(name, sizeof name, "%.*s", (int)(open - at), at);
+        int i = 0; // a module that is loaded again takes its old place
+        while (i < num_kernels && strcmp(kernels[i].name, name)) i++;
+        num_kernels += i == num_kernels;
+        kernel *k = &kernels[i];
         memset(k, 0, sizeof *k);
-        snprintf(k->name, sizeof k->name, "%.*s", (int)(open - at), at);
+        memcpy(k->name, name, sizeof name);
         read_params(k, open, close);
         const char *most = strstr(close, ".maxntid ");
         k->max_threads = most ? atoi(most + 9) : 1024;
         k->shared_limit = STATIC_SHARED;
         k->fn = (kernel_fn *)find_symbol(k->name);
-        num_kernels++;
     }
     *module = kernels;
     return OK;
