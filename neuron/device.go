@@ -158,19 +158,12 @@ func (d *Device) Compile(ctx context.Context, p *runtime.Program, c runtime.Chec
 
 // checkOptions compares what is asked for with what the export was made for.
 func (d *Device) checkOptions(o runtime.CompileOptions) error {
-	s := &d.manifest.Settings
-	var kv string
-	switch o.KVDType {
-	case runtime.F32:
-		kv = "f32"
-	case runtime.BF16:
-		kv = "bf16"
-	}
+	s, kv := &d.manifest.Settings, d.manifest.KVDType()
 	switch {
 	case o.Quantize != 0:
 		return fmt.Errorf("weights are quantised when they are exported (basalt neuron export " +
 			"--weights), not when they are loaded")
-	case kv != s.KV:
+	case o.KVDType != kv:
 		return fmt.Errorf("the export keeps its cache in %s, not %s: leave --kv-dtype out", s.KV,
 			o.KVDType)
 	case o.BlockSize != s.BlockSize:

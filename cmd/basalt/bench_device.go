@@ -55,13 +55,16 @@ func (f *modelFlags) compileFor(ctx context.Context, path string, tokens int) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseFake(dev.Info()); err != nil {
+		return nil, errors.Join(err, dev.Close())
+	}
 	c := &compiled{dev: dev}
 	if c.model, err = f.load(path); err != nil {
 		return nil, errors.Join(err, dev.Close())
 	}
 	if err = f.encode(ctx, c.model); err != nil {
 		err = fmt.Errorf("--quantize: %w", err)
-	} else if c.opts, err = f.compileOptions(c.model, dev.Info()); err == nil {
+	} else if c.opts, err = f.compileOptions(c.model, dev); err == nil {
 		c.opts.MaxContext = min(c.opts.MaxContext, tokens+blockSize)
 		p := newProgress(os.Stderr, "loading "+path)
 		c.opts.Progress = p.update

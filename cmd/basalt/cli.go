@@ -22,14 +22,16 @@ type cli struct {
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke the keys that callers prove themselves by."`
 	Audit   auditCmd   `cmd:"" help:"Verify audit logs, and make the keys that sign them."`
 	Certs   certsCmd   `cmd:"" help:"Make TLS certificates for a site without a public authority."`
+	Neuron  neuronCmd  `cmd:"" help:"Prepare and check models for Trainium (--device neuron)."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what is missing, and what to do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 // modelFlags say how a model is loaded and run.
 type modelFlags struct {
-	Device       string   `default:"cpu" enum:"cpu,cuda,reference,null" help:"Where to run: cpu, cuda (an NVIDIA GPU), reference or null."`
+	Device       string   `default:"cpu" enum:"cpu,cuda,neuron,reference,null" help:"Where to run: cpu, cuda (an NVIDIA GPU), neuron (Trainium), reference or null."`
 	GPU          int      `name:"gpu" placeholder:"N" help:"Number of the GPU that --device cuda takes, among those the driver shows."`
+	neuronFlags
 	Ctx          int      `placeholder:"N" help:"Greatest number of tokens in a sequence (default: the model's, as memory allows)."`
 	KVDtype      string   `name:"kv-dtype" placeholder:"TYPE" help:"Precision of the KV cache: f32 or bf16 (default: f32 for F32 models, else bf16)."`
 	KVMemory     byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what the sequences can use, at most a third of the free memory)."`

@@ -29,6 +29,9 @@ func (doctorCmd) Run() error {
 	if err := cuda.Diagnose(os.Stdout, cuda.Config{}); err != nil {
 		return err
 	}
+	if err := diagnoseNeuron(os.Stdout); err != nil {
+		return err
+	}
 	fmt.Println("measuring ... (other programs on this machine disturb this)")
 	c, err := cpu.MeasureCeilings(info.Threads)
 	if err != nil {

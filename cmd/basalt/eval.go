@@ -103,7 +103,7 @@ func (c *evalCmd) finishOpen(ctx context.Context, dev runtime.Device, j *judged,
 	if f.Ctx == 0 {
 		f.Ctx = min(evalContext, j.model.Config.MaxContext)
 	}
-	if j.opts, err = f.compileOptions(j.model, dev.Info()); err != nil {
+	if j.opts, err = f.compileOptions(j.model, dev); err != nil {
 		return err
 	}
 	perToken := int64(j.model.Program.KV.BytesPerToken(j.opts.KVDType))

@@ -44,6 +44,8 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 		return cpu.New(cpu.Config{Threads: f.Threads, ISA: f.ISA})
 	case "cuda":
 		return cuda.Open(cuda.Config{Ordinal: f.GPU, Kernels: os.Getenv("BASALT_KERNELS")})
+	case "neuron":
+		return openNeuron(&f.neuronFlags, f.NeuronDir)
 	case "reference":
 		return runtime.NewReference(), nil
 	case "null":
@@ -105,7 +107,7 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 	if o.template, err = f.newTemplate(o); err != nil {
 		return err
 	}
-	opts, err := f.compileOptions(o.model, dev.Info())
+	opts, err := f.compileOptions(o.model, dev)
 	if err != nil {
 		return err
 	}

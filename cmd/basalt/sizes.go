@@ -10,7 +10,7 @@ import (
 )
 
 // compileOptions sizes the executable: precision of the cache, context and memory.
-func (f *modelFlags) compileOptions(m *models.Model, dev runtime.DeviceInfo) (
+func (f *modelFlags) compileOptions(m *models.Model, dev runtime.Device) (
 	runtime.CompileOptions, error,
 ) {
 	o := runtime.CompileOptions{
@@ -27,7 +27,10 @@ func (f *modelFlags) compileOptions(m *models.Model, dev runtime.DeviceInfo) (
 	if err := f.setContext(&o, m); err != nil {
 		return o, err
 	}
-	f.setKVMemory(&o, m, dev)
+	if f.fitExport(&o, dev) {
+		return o, nil // its cache has the size that the export gave it
+	}
+	f.setKVMemory(&o, m, dev.Info())
 	return o, nil
 }
 

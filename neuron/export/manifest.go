@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"basalt/neuron/hlo"
 	"basalt/neuron/lower"
 	"basalt/runtime"
 )
@@ -239,4 +240,12 @@ func (m *Manifest) Match(p *runtime.Program) (*lower.Bundle, error) {
 		}
 	}
 	return b, nil
+}
+
+// KVDType is the type of the cache.
+func (m *Manifest) KVDType() runtime.DType {
+	if m.Settings.KV == hlo.BF16.String() {
+		return runtime.BF16
+	}
+	return runtime.F32
 }

@@ -34,7 +34,7 @@ func arrange(x Value, batch, contract []int) (Value, int) {
 	return permute(x, slices.Concat(batch, rest, contract)), rows
 }
 
-// multiply is out[i][j] = a[i] . b[j] for rows of k numbers.
+// multiply is out[i][j] = a[i] . b[j] for rows of k numbers, each sum in ascending order.
 func multiply(out, a, b []float32, k int) {
 	m, n := len(a)/k, len(b)/k
 	wide := make([]float64, k)
@@ -42,12 +42,30 @@ func multiply(out, a, b []float32, k int) {
 		for j, v := range a[i*k : (i+1)*k] {
 			wide[j] = float64(v)
 		}
-		for j := range n {
+		row, j := out[i*n:(i+1)*n], 0
+		for ; j+4 <= n; j += 4 {
+			four(row[j:j+4], wide, b[j*k:(j+4)*k])
+		}
+		for ; j < n; j++ {
 			var sum float64
 			for l, v := range b[j*k : (j+1)*k] {
 				sum += wide[l] * float64(v)
 			}
-			out[i*n+j] = float32(sum)
+			row[j] = float32(sum)
 		}
 	}
+}
+
+// four is the products of x with four rows side by side, because one sum alone waits for itself.
+func four(out []float32, x []float64, b []float32) {
+	k := len(x)
+	b0, b1, b2, b3 := b[:k], b[k:2*k], b[2*k:3*k], b[3*k:4*k]
+	var s0, s1, s2, s3 float64
+	for l, v := range x {
+		s0 += v * float64(b0[l])
+		s1 += v * float64(b1[l])
+		s2 += v * float64(b2[l])
+		s3 += v * float64(b3[l])
+	}
+	out[0], out[1], out[2], out[3] = float32(s0), float32(s1), float32(s2), float32(s3)
 }
