@@ -44,7 +44,8 @@ func deeds() []deed {
 		{"InvokeModel", "POST", "/model/tiny/invoke", invoke, []string{"all", "infer"}},
 		{
 			"InvokeModelWithResponseStream", "POST", "/model/tiny/invoke-with-response-stream",
-			invoke, []string{"all", "infer", "streams"},
+			invoke,
+			[]string{"all", "infer", "streams"},
 		},
 		{"ChatCompletions", "POST", chatPath, chatHi, []string{"all", "infer", "openai"}},
 		{"Completions", "POST", textPath, text, []string{"all", "infer", "openai"}},
@@ -85,7 +86,8 @@ func deeds() []deed {
 		},
 		{
 			"PutModelInvocationLoggingConfiguration", "PUT", "/logging/modelinvocations",
-			`{"loggingConfig":{}}`, []string{"all", "wrongmodel", "nomodels"},
+			`{"loggingConfig":{}}`,
+			[]string{"all", "wrongmodel", "nomodels"},
 		},
 		{
 			"DeleteModelInvocationLoggingConfiguration", "DELETE", "/logging/modelinvocations", "",

@@ -31,8 +31,10 @@ const storyF32 = "../../testdata/stories260K/stories260K-f32.gguf"
 // evaluate runs basalt eval and gives the figures instead of printing them.
 func evaluate(t *testing.T, args ...string) eval.Result {
 	t.Helper()
-	c := &command(t, append([]string{"eval", "--text", "testdata/story.txt", "--ctx", "128",
-		"--threads", "1"}, args...)...).Eval
+	c := &command(t, append([]string{
+		"eval", "--text", "testdata/story.txt", "--ctx", "128",
+		"--threads", "1",
+	}, args...)...).Eval
 	text, err := os.ReadFile(c.Text)
 	if err != nil {
 		t.Fatal(err)

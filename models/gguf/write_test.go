@@ -30,7 +30,8 @@ func sampleMeta() *Meta {
 
 func sampleSpecs() []Spec {
 	return []Spec{
-		{"row", runtime.F32, []int{3}}, {"q", runtime.Q8_0, []int{2, 64}},
+		{"row", runtime.F32, []int{3}},
+		{"q", runtime.Q8_0, []int{2, 64}},
 		{"stack", runtime.BF16, []int{3, 2, 5}},
 	}
 }

@@ -78,8 +78,10 @@ func TestFilesEqualLlamaCpp(t *testing.T) {
 // TestMetadataEqualsLlamaCpp: the keys that the converter wrote are there, with the same values.
 func TestMetadataEqualsLlamaCpp(t *testing.T) {
 	// The test files are made in a folder without a name; a converter can say less of a size.
-	ignored := []string{"general.name", "general.size_label", "general.finetune",
-		"general.basename", "tokenizer.ggml.add_sep_token"}
+	ignored := []string{
+		"general.name", "general.size_label", "general.finetune",
+		"general.basename", "tokenizer.ggml.add_sep_token",
+	}
 	f := func(from, with string, r Recipe) {
 		t.Helper()
 		m, _ := quantised(t, from, r)

@@ -98,8 +98,10 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%q: %q, action %d; want %q, %d", text, got, a.Action(), want, action)
 		}
 		var names []string
-		for _, list := range [][]api.Finding{a.Topics, a.Words, a.Profanity, a.Personal,
-			a.Regexes} {
+		for _, list := range [][]api.Finding{
+			a.Topics, a.Words, a.Profanity, a.Personal,
+			a.Regexes,
+		} {
 			for _, x := range list {
 				names = append(names, x.Name+x.Type+":"+x.Match)
 			}

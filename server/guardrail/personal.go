@@ -40,8 +40,10 @@ func kinds() map[string]kind {
 		"UK_NATIONAL_INSURANCE_NUMBER": {
 			pattern: `\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b`,
 		},
-		"UK_NATIONAL_HEALTH_SERVICE_NUMBER": {pattern: `\b\d{3}[ -]?\d{3}[ -]?\d{4}\b`,
-			valid: validNHS},
+		"UK_NATIONAL_HEALTH_SERVICE_NUMBER": {
+			pattern: `\b\d{3}[ -]?\d{3}[ -]?\d{4}\b`,
+			valid:   validNHS,
+		},
 		"INTERNATIONAL_BANK_ACCOUNT_NUMBER": {
 			pattern: `\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{1,4}){3,8}\b`, valid: validIBAN,
 		},

@@ -18,9 +18,9 @@ type authorization struct {
 // The errors name what is wrong and quote nothing: the header is a credential.
 var (
 	errParts      = errors.New("it must have Credential, SignedHeaders and Signature, each once")
-	errCredential = errors.New("Credential must be KEY/YYYYMMDD/REGION/SERVICE/aws4_request")
-	errSigned     = errors.New("SignedHeaders must be names in lower case, ascending, each once")
-	errHex        = errors.New("Signature must be 64 hex digits in lower case")
+	errCredential = errors.New("its Credential must be KEY/YYYYMMDD/REGION/SERVICE/aws4_request")
+	errSigned     = errors.New("its SignedHeaders must be lower case, ascending, each once")
+	errHex        = errors.New("its Signature must be 64 hex digits in lower case")
 )
 
 // parseAuthorization reads what follows the name of the algorithm.

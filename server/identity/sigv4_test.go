@@ -383,8 +383,11 @@ func FuzzIdentify(f *testing.F) {
 		r := &Request{
 			Method: "GET", Path: path, Query: query, Host: "h",
 			Header: []Header{
-				{"host", "h"}, {"authorization", auth}, {"x-amz-date", date},
-				{"x-api-key", apiKey}, {"x-amz-security-token", token},
+				{"host", "h"},
+				{"authorization", auth},
+				{"x-amz-date", date},
+				{"x-api-key", apiKey},
+				{"x-amz-security-token", token},
 			},
 		}
 		if who, err := s.Identify(r); err == nil && auth != good.value("authorization") {
