@@ -156,6 +156,10 @@ neuron-golden: $(NEURONXLA)/venv/ready ## run the Trainium graphs under XLA on t
 	$(NEURONXLA)/venv/bin/python -B tools/neuron/xla.py $(NEURONXLA)/cases
 	BASALT_NEURON_XLA=$(NEURONXLA)/cases $(GO) test -count=1 -v -run TestCompareWithXLA ./neuron
 
+NRT_INCLUDE ?= /opt/aws/neuron/include
+neuron-abi-check: ## compare our declarations of libnrt with an installed header (NRT_INCLUDE=DIR)
+	@CC='$(CC)' sh tools/neuron/abi_check.sh $(NRT_INCLUDE)
+
 $(NEURONXLA)/venv/ready: tools/neuron/requirements.txt
 	python3 -m venv $(NEURONXLA)/venv
 	$(NEURONXLA)/venv/bin/pip install --quiet --no-deps -r tools/neuron/requirements.txt

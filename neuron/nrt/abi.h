@@ -71,6 +71,20 @@ typedef struct bn_batch {
     uint32_t num_ops;
 } bn_batch;
 
+/* The statuses that status.go knows, with the library's names. */
+#define BN_STATUSES(S)                                                                             \
+    S(NRT_SUCCESS, 0) S(NRT_FAILURE, 1) S(NRT_INVALID, 2) S(NRT_INVALID_HANDLE, 3)                 \
+    S(NRT_RESOURCE, 4) S(NRT_TIMEOUT, 5) S(NRT_HW_ERROR, 6) S(NRT_QUEUE_FULL, 7)                   \
+    S(NRT_LOAD_NOT_ENOUGH_NC, 9) S(NRT_UNSUPPORTED_NEFF_VERSION, 10)                               \
+    S(NRT_FAIL_HOST_MEM_ALLOC, 11) S(NRT_UNINITIALIZED, 13) S(NRT_CLOSED, 14)                      \
+    S(NRT_QUEUE_EMPTY, 15) S(NRT_EXEC_UNIT_UNRECOVERABLE, 101) S(NRT_EXEC_BAD_INPUT, 1002)         \
+    S(NRT_EXEC_COMPLETED_WITH_NUM_ERR, 1003) S(NRT_EXEC_COMPLETED_WITH_ERR, 1004)                  \
+    S(NRT_EXEC_NC_BUSY, 1005) S(NRT_EXEC_OOB, 1006) S(NRT_COLL_PENDING, 1100)                      \
+    S(NRT_EXEC_HW_ERR_COLLECTIVES, 1200) S(NRT_EXEC_HW_ERR_HBM_UE, 1201)                           \
+    S(NRT_EXEC_HW_ERR_NC_UE, 1202) S(NRT_EXEC_HW_ERR_DMA_ABORT, 1203)                              \
+    S(NRT_EXEC_SW_NQ_OVERFLOW, 1204) S(NRT_EXEC_HW_ERR_REPAIRABLE_HBM_UE, 1205)                    \
+    S(NRT_NETWORK_PROXY_FAILURE, 1206)
+
 /* The functions: required or optional, name, parameters. All return a status but for those of
  * BN_VOIDS. Structures of ours stand for the library's of the same layout. */
 #define BN_FUNCTIONS(R, O)                                                                         \
