@@ -161,16 +161,15 @@ func (c *conn) tellProtocol() error {
 		return nil
 	}
 	buf := make([]byte, 0, len(prefaceStart))
-	for len(buf) < cap(buf) && string(buf) == prefaceStart[:len(buf)] {
-		n, err := c.Conn.Read(buf[len(buf):cap(buf)])
+	var err error
+	for err == nil && len(buf) < cap(buf) && string(buf) == prefaceStart[:len(buf)] {
+		var n int
+		n, err = c.Conn.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		if err != nil && len(buf) == 0 {
-			return err
-		}
-		if err != nil {
-			break // whoever reads on will see it
-		}
 	}
 	c.first, c.h2 = buf, string(buf) == prefaceStart
-	return nil
+	if len(buf) > 0 {
+		return nil // whoever reads on will see the error
+	}
+	return err
 }

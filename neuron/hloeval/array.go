@@ -163,7 +163,7 @@ func reduce(in *hlo.Instruction, ops []Value) (Value, error) {
 	out := Make(in.Shape)
 	op := rootOp(in.Called[0])
 	n := x.Shape.Elems() / max(in.Shape.Elems(), 1)
-	ok := true
+	var ok bool
 	for i := range in.Shape.Elems() {
 		if out.F != nil {
 			out.F[i], ok = foldFloats(op, ops[1].F[0], x.F[i*n:(i+1)*n])
