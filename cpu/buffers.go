@@ -19,6 +19,7 @@ const (
 	formF32  forms = C.FORM_F32
 	formI8   forms = C.FORM_I8
 	formBF16 forms = C.FORM_BF16
+	formI16  forms = C.FORM_I16
 )
 
 // matrixForms are the forms that products with the parts of a weight read.
@@ -95,7 +96,7 @@ func (k *compiler) layoutValues() error {
 	values := array[C.value](k.mem, len(plan.Buffer))
 	k.values = make([]*C.value, len(values))
 	for r, v := range k.prog.Values {
-		if want[r]&formI8 != 0 && v.Width%C.BLOCK != 0 {
+		if want[r]&(formI8|formI16) != 0 && v.Width%C.BLOCK != 0 {
 			return fmt.Errorf("rows of %d numbers cannot be cut into blocks of %d", v.Width,
 				C.BLOCK)
 		}
@@ -120,6 +121,10 @@ func (k *compiler) newValue(v runtime.Value, rows int, f forms) C.value {
 		blocks := int64(rows) * int64((v.Width+C.BLOCK-1)/C.BLOCK)
 		b.i8 = (*C.act_block)(k.mem.take(blocks*C.sizeof_act_block, false))
 	}
+	if f&formI16 != 0 {
+		blocks := int64(rows) * int64((v.Width+C.BLOCK-1)/C.BLOCK)
+		b.i16 = (*C.wide_block)(k.mem.take(blocks*C.sizeof_wide_block, false))
+	}
 	if f&formBF16 != 0 {
 		b.bf16 = (*C.uint16_t)(k.mem.take(2*n, false))
 	}
@@ -134,6 +139,9 @@ func view(buffer C.value, v runtime.Value, f forms) C.value {
 	}
 	if f&formI8 == 0 {
 		buffer.i8 = nil
+	}
+	if f&formI16 == 0 {
+		buffer.i16 = nil
 	}
 	if f&formBF16 == 0 {
 		buffer.bf16 = nil

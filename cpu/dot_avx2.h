@@ -9,7 +9,7 @@
 
 #include "vec_avx2.h"
 
-enum { SIGNED_Q8 = 0 };
+#define Q8_ORDER Q8_PAIRS
 
 INL __m256i load32(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
@@ -114,31 +114,32 @@ INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, 
     }
 }
 
-// Eight columns at a time, so that both nibbles' sums stay in registers.
-INL void dot8_half(int m, const uint8_t *codes, const act_block *const *x, __m256i *sum) {
-    const __m256i ones = _mm256_set1_epi16(1), sixteens = _mm256_set1_epi16(16);
-    __m256i low[MAX_ROWS], high[MAX_ROWS];
-    EACH_ROW(r, m) low[r] = high[r] = _mm256_setzero_si256();
-#pragma GCC unroll 8
-    for (int g = 0; g < 8; g++) {
-        __m256i c = load32(codes + 64 * g), l = low_nibbles(c), h = high_nibbles(c);
-        EACH_ROW(r, m) {
-            __m256i v = spread(x[r], g);
-            low[r] = add_pair(low[r], l, v);
-            high[r] = add_pair(high[r], h, v);
-        }
-    }
-    EACH_ROW(r, m) {
-        sum[r] = _mm256_add_epi32(_mm256_madd_epi16(low[r], ones),
-                                  _mm256_madd_epi16(high[r], sixteens));
-    }
+// Q8_0 would overflow pairs of 16 bits, so its codes and activations are widened to 16 bits each:
+// vpmaddwd gives exact sums of pairs in 32 bits.
+INL __m256i pairs16(const uint8_t *p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
 }
 
-INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
-    __m256i a[MAX_ROWS], b[MAX_ROWS];
-    dot8_half(m, codes, x, a);
-    dot8_half(m, codes + 32, x, b);
-    EACH_ROW(r, m) sum[r] = vi_add(sum[r], (vi){a[r], b[r]});
+INL __m256i add_wide(__m256i s, __m256i codes, __m256i x) {
+    s = _mm256_add_epi32(s, _mm256_madd_epi16(codes, x));
+    __asm__("" : "+x"(s));
+    return s;
+}
+
+#define Q8_WIDE
+
+INL void dot8(int m, const uint8_t *codes, const wide_block *const *x, vi *sum) {
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; j++, codes += 32) {
+        vi c = {pairs16(codes), pairs16(codes + 16)};
+        EACH_ROW(r, m) {
+            int32_t pair;
+            memcpy(&pair, x[r]->q + 2 * j, sizeof pair);
+            __m256i v = _mm256_set1_epi32(pair);
+            sum[r] = (vi){add_wide(sum[r].a, c.a, v), add_wide(sum[r].b, c.b, v)};
+        }
+        IN_ORDER();
+    }
 }
 
 #endif

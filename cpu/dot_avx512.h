@@ -6,7 +6,7 @@
 
 #include "vec_avx512.h"
 
-enum { SIGNED_Q8 = 0 };
+#define Q8_ORDER Q8_OFFSET
 
 INL vi line(const uint8_t *p) { return _mm512_loadu_si512((const void *)p); }
 
@@ -84,7 +84,7 @@ INL void tile_bf16(int m, const tile_args *t) {
     const uint8_t *w = t->codes;
     EACH_ROW(r, m) {
         acc[r] = t->accumulate ? vf_load(t->out + r * t->stride) : vf_zero();
-        x[r] = t->rows[r];
+        x[r] = (const char *)t->rows[r] + t->at;
     }
     for (int64_t k = 0; k < t->k; k += 2, w += 4 * TILE) {
         vprefetch(w + BF16_AHEAD);

@@ -7,7 +7,7 @@
 
 #include "vec_neon.h"
 
-enum { SIGNED_Q8 = 1 };
+#define Q8_ORDER Q8_SIGNED
 
 // The codes of one group: 16 columns x 4 k.
 typedef struct {

@@ -4,7 +4,7 @@
 
 #include "vec_portable.h"
 
-enum { SIGNED_Q8 = 0 };
+#define Q8_ORDER Q8_OFFSET
 
 // sum[r] += codes of one group (16 columns x 4 k) * activations.
 INL void add_group(int m, const uint8_t *codes, const act_block *const *x, int g, vi *sum) {

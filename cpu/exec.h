@@ -13,6 +13,7 @@ typedef struct {
     int32_t tiles;      // of 16 columns
     int64_t tile_bytes; // multiple of 64
     int64_t scales_at;  // where a tile's stream of scales begins
+    int32_t code_step, scale_step; // bytes of each stream for 256 k
     uint8_t *data;
 } matrix;
 
@@ -24,6 +25,7 @@ typedef struct {
     float *f32;
     act_block *i8; // width / 32 blocks a row
     uint16_t *bf16;
+    wide_block *i16; // width / 32 blocks a row
 } value;
 
 typedef struct {
@@ -215,7 +217,7 @@ void bs_decode_row(int format, float *y, const uint8_t *x, int n);
 // cut.
 void bs_emit(const kernels *k, const value *v, int64_t row, int at, int n, const float *x);
 
-// Runs the micro-kernel of one tile over count rows.
+// One tile for up to PANEL_ROWS rows.
 void bs_run_tile(const kernels *k, const matrix *m, int tile, const void *const *rows, int count,
                  float *out, int64_t stride);
 
@@ -231,6 +233,8 @@ enum { GATED = 32 };
 
 // How the rows and columns of a product are cut into tasks: a task is a run of units (of columns)
 // for one panel of rows.
+enum { PANEL_ROWS = 48 };
+
 typedef struct {
     int32_t units, run, runs; // units in all and in a task, tasks in a panel
     int32_t rows, panel;      // rows in all and in a panel
@@ -241,15 +245,8 @@ typedef struct {
     int32_t unit, end, first, rows;
 } piece_of_work;
 
-// Rows of a panel that a micro-kernel takes at once.
-typedef struct {
-    int32_t first, count;
-} row_run;
-
 cut bs_cut(const exec *e, const matrix *m, int units, int tiles_per_unit, int rows);
 piece_of_work bs_task(const cut *c, int task);
-// Run i of the task's rows, cut into nearly equal runs of at most most rows.
-row_run bs_row_run(const piece_of_work *t, int most, int i);
 
 INL int rows_of(const exec *e, const value *v) {
     return v->sample_rows ? e->batch.samples : e->batch.tokens;
@@ -259,6 +256,7 @@ INL int32_t ceil_div(int32_t a, int32_t b) { return (a + b - 1) / b; }
 
 INL const void *row_of(const value *v, int form, int64_t row) {
     if (form == FORM_I8) return v->i8 + row * (v->width / BLOCK);
+    if (form == FORM_I16) return v->i16 + row * (v->width / BLOCK);
     if (form == FORM_BF16) return v->bf16 + row * v->stride;
     return v->f32 + row * v->stride;
 }

@@ -10,7 +10,7 @@
 //       Q4_0, Q4_K  4 lines; line j holds group j in its low and group j+4 in its high nibbles
 //       Q5_K        the same, then 1 line whose bit g is the fifth bit of group g
 //       Q6_K        the same, then 2 lines: bits 2(g%4) of line g/4 are the upper bits of group g
-//       Q8_0        8 lines of value + 128 (or the value itself, see kernels.signed_q8)
+//       Q8_0        8 lines of value + 128, or as kernels.q8_layout says
 //   scales: Q4_0, Q8_0  f16 d[16] for 32 k
 //           Q4_K, Q5_K  for 256 k: f16 d[16], f16 dmin[16], 8 x (u8 scale[16], u8 min[16])
 //           Q6_K        for 256 k: f16 d[16], 8 x (s8 scale[16] of k 0..15, s8 of k 16..31)
@@ -26,6 +26,10 @@
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #endif
+
+// What comes before reads memory before what comes after: keeps a compiler from holding more values
+// at once than there are registers.
+#define IN_ORDER() __asm__ volatile("" : : : "memory")
 
 #define INL static inline __attribute__((always_inline))
 
@@ -43,7 +47,11 @@ enum { TILE = 16, BLOCK = 32, SUPER = 256, MAX_ROWS = 12, SPLIT_ROWS = 16, SAMPL
 enum format { F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, NUM_FORMATS };
 
 // Forms in which a row of activations can be kept for the products that read it.
-enum form { FORM_F32 = 1, FORM_I8 = 2, FORM_BF16 = 4 };
+enum form { FORM_F32 = 1, FORM_I8 = 2, FORM_BF16 = 4, FORM_I16 = 8 };
+
+// The codes of Q8_0: lines of value + 128, lines of the value itself, or BF16's order:
+// [k/2][16][2] values.
+enum q8_layout { Q8_OFFSET, Q8_SIGNED, Q8_PAIRS };
 
 // 32 activations as signed bytes in [-127, 127]: x = d * q. The sums serve weights with offsets;
 // they are kept as they are used, negative and ready to be spread over the lanes.
@@ -55,11 +63,18 @@ typedef struct {
     int8_t q[BLOCK];
 } act_block;
 
+// The same activations in 16 bits.
+typedef struct {
+    float d;
+    int16_t q[BLOCK];
+} wide_block;
+
 // One micro-kernel call: out[r][0..15] (+)= the tile's 16 columns times row r.
 typedef struct {
     const uint8_t *codes;
     const uint8_t *scales;
     const void *const *rows; // in the form that the format asks for
+    int64_t at;         // bytes from the start of each row to its first number
     float *out;
     int64_t stride;     // floats between rows of out
     int32_t k;          // length of the sum
@@ -92,11 +107,13 @@ typedef struct {
 typedef struct {
     const char *name;
     int32_t max_rows;
-    int32_t signed_q8;
+    uint8_t rows[NUM_FORMATS]; // at most max_rows: as many at once are fastest
+    int32_t q8_layout;
     uint8_t row_form[NUM_FORMATS];
     tile_fn tile[NUM_FORMATS][MAX_ROWS + 1];
 
     void (*quantise)(act_block *y, const float *x, int n); // n is a multiple of 32
+    void (*quantise_wide)(wide_block *y, const float *x, int n);
     void (*to_bf16)(uint16_t *y, const float *x, int n);
     // The sum of (x + residual)^2; residual may be NULL.
     float (*sum_squares)(const float *x, const float *residual, int n);

@@ -18,6 +18,8 @@
 #define EACH_ROWS(f, name)                                                      \
     f(name, 1) f(name, 2) f(name, 3) f(name, 4) f(name, 5) f(name, 6) f(name, 7) \
         f(name, 8)
+#define Q8_ROWS KERNEL_ROWS
+#define Q6_ROWS KERNEL_ROWS
 #define ROW_FORM_BF16 FORM_BF16
 #define KERNELS bs_kernels_avx512
 #define KERNELS_NAME "avx512"

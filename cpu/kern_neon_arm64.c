@@ -10,6 +10,8 @@
 // Four rows: 16 of 32 registers for the integer or float sums.
 #define KERNEL_ROWS 4
 #define EACH_ROWS(f, name) f(name, 1) f(name, 2) f(name, 3) f(name, 4)
+#define Q8_ROWS KERNEL_ROWS
+#define Q6_ROWS KERNEL_ROWS
 #define ROW_FORM_BF16 FORM_F32
 #define KERNELS bs_kernels_neon
 #define KERNELS_NAME "neon"

@@ -3,6 +3,8 @@
 
 #define KERNEL_ROWS 2
 #define EACH_ROWS(f, name) f(name, 1) f(name, 2)
+#define Q8_ROWS KERNEL_ROWS
+#define Q6_ROWS KERNEL_ROWS
 #define ROW_FORM_BF16 FORM_F32
 #define KERNELS bs_kernels_portable
 #define KERNELS_NAME "portable"

@@ -30,23 +30,40 @@ static float exp_one(float x) {
     return y[0];
 }
 
-// The greatest magnitude is found among the bits, so that no number wins over every number and
-// reaches the scale.
+// 32 activations as codes of a scale, which it returns. The greatest magnitude is found among the
+// bits, so that no number wins over every number and reaches the scale.
+INL float codes_of(const float *x, vi *qa, vi *qb) {
+    vf a = vf_load(x), b = vf_load(x + TILE);
+    vi mask = vi_set(0x7fffffff);
+    int32_t bits = vi_max_lane(vi_max(vi_and(vf_bits(a), mask), vi_and(vf_bits(b), mask)));
+    float most;
+    memcpy(&most, &bits, sizeof most);
+    float inverse = most < 1e-30f ? 0 : 127 / most;
+    *qa = vf_round(vf_mul(a, vf_set(inverse)));
+    *qb = vf_round(vf_mul(b, vf_set(inverse)));
+    return most < 1e-30f ? 0 : most / 127;
+}
+
 static void quantise(act_block *y, const float *x, int n) {
     for (; n > 0; n -= BLOCK, x += BLOCK, y++) {
-        vf a = vf_load(x), b = vf_load(x + TILE);
-        vi mask = vi_set(0x7fffffff);
-        int32_t bits = vi_max_lane(vi_max(vi_and(vf_bits(a), mask), vi_and(vf_bits(b), mask)));
-        float most;
-        memcpy(&most, &bits, sizeof most);
-        float inverse = most < 1e-30f ? 0 : 127 / most;
-        vi qa = vf_round(vf_mul(a, vf_set(inverse))), qb = vf_round(vf_mul(b, vf_set(inverse)));
+        vi qa, qb;
+        y->d = codes_of(x, &qa, &qb);
         vi_store_s8(y->q, qa);
         vi_store_s8(y->q + TILE, qb);
-        y->d = most < 1e-30f ? 0 : most / 127;
         y->minus_low = -vi_sum(qa);
         y->minus_high = -vi_sum(qb);
         y->ds = y->d * (float)-(y->minus_low + y->minus_high);
+    }
+}
+
+static void quantise_wide(wide_block *y, const float *x, int n) {
+    for (; n > 0; n -= BLOCK, x += BLOCK, y++) {
+        vi qa, qb;
+        int8_t q[BLOCK];
+        y->d = codes_of(x, &qa, &qb);
+        vi_store_s8(q, qa);
+        vi_store_s8(q + TILE, qb);
+        for (int i = 0; i < BLOCK; i++) y->q[i] = q[i];
     }
 }
 

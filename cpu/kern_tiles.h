@@ -9,6 +9,8 @@
 // Bytes of codes that are fetched ahead of their use.
 enum { AHEAD = 2304 };
 
+INL const void *row_at(const tile_args *t, int r) { return (const char *)t->rows[r] + t->at; }
+
 INL void tile_start(int m, const tile_args *t, vf *acc) {
     EACH_ROW(r, m) {
         acc[r] = t->accumulate ? vf_load(t->out + r * t->stride) : vf_zero();
@@ -23,11 +25,11 @@ INL void tile_f32(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const float *x[MAX_ROWS], *w = (const float *)t->codes;
     tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = t->rows[r];
+    EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int64_t k = 0; k < t->k; k++, w += TILE) {
         vprefetch((const char *)w + AHEAD);
         vf c = vf_load(w);
-        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
+        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
     }
     tile_end(m, t, acc);
 }
@@ -37,11 +39,11 @@ INL void tile_f16(int m, const tile_args *t) {
     const float *x[MAX_ROWS];
     const uint8_t *w = t->codes;
     tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = t->rows[r];
+    EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int64_t k = 0; k < t->k; k++, w += 2 * TILE) {
         vprefetch(w + AHEAD);
         vf c = vf_load_f16(w);
-        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
+        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
     }
     tile_end(m, t, acc);
 }
@@ -52,17 +54,20 @@ INL void tile_bf16(int m, const tile_args *t) {
     const float *x[MAX_ROWS];
     const uint8_t *w = t->codes;
     tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = t->rows[r];
+    EACH_ROW(r, m) x[r] = row_at(t, r);
     int64_t k = 0;
     for (; k + 1 < t->k; k += 2, w += 4 * TILE) {
         vprefetch(w + AHEAD);
-        vf c = vf_bf16_even(w), d = vf_bf16_odd(w);
-        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
-        EACH_ROW(r, m) acc[r] = vf_fma(d, vf_set(x[r][k + 1]), acc[r]);
+        vf c = vf_bf16_even(w);
+        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
+        IN_ORDER();
+        c = vf_bf16_odd(w);
+        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k + 1]), acc[r]));
+        IN_ORDER();
     }
     if (k < t->k) {
         vf c = vf_bf16_even(w);
-        EACH_ROW(r, m) acc[r] = vf_fma(c, vf_set(x[r][k]), acc[r]);
+        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
     }
     tile_end(m, t, acc);
 }
@@ -88,7 +93,7 @@ INL void tile_q4_0(int m, const tile_args *t) {
     const act_block *x[MAX_ROWS];
     const uint8_t *w = t->codes, *s = t->scales;
     tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = t->rows[r];
+    EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / BLOCK; b > 0; b--, w += 256, s += 32) {
         vi sum[MAX_ROWS];
         fetch_codes(w, 256);
@@ -103,16 +108,24 @@ INL void tile_q4_0(int m, const tile_args *t) {
     tile_end(m, t, acc);
 }
 
+#if defined(Q8_WIDE)
+typedef wide_block q8_row;
+INL vi q8_start(const q8_row *x) { return (void)x, vi_set(0); }
+#else
+typedef act_block q8_row;
+INL vi q8_start(const q8_row *x) { return Q8_ORDER == Q8_SIGNED ? vi_set(0) : minus_sum(x, 7); }
+#endif
+
 INL void tile_q8_0(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
-    const act_block *x[MAX_ROWS];
+    const q8_row *x[MAX_ROWS];
     const uint8_t *w = t->codes, *s = t->scales;
     tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = t->rows[r];
+    EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / BLOCK; b > 0; b--, w += 512, s += 32) {
         vi sum[MAX_ROWS];
         fetch_codes(w, 512);
-        EACH_ROW(r, m) sum[r] = SIGNED_Q8 ? vi_set(0) : minus_sum(x[r], 7);
+        EACH_ROW(r, m) sum[r] = q8_start(x[r]);
         dot8(m, w, x, sum);
         vf d = vf_load_f16(s);
         EACH_ROW(r, m) {
@@ -129,7 +142,7 @@ INL void tile_k45(int m, int bits, const tile_args *t) {
     const act_block *x[MAX_ROWS];
     const uint8_t *w = t->codes, *s = t->scales;
     tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = t->rows[r];
+    EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / SUPER; b > 0; b--, s += 320) {
         vf d = vf_load_f16(s), dmin = vf_load_f16(s + 32);
         for (int i = 0; i < 8; i++, w += 64 * bits) {
@@ -161,7 +174,7 @@ INL void tile_q6_k(int m, const tile_args *t) {
     const act_block *x[MAX_ROWS];
     const uint8_t *w = t->codes, *s = t->scales;
     tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = t->rows[r];
+    EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / SUPER; b > 0; b--, s += 288) {
         vf d = vf_load_f16(s);
         for (int i = 0; i < 8; i++, w += 384) {

@@ -1,59 +1,86 @@
 // y = x W^T + b. A unit of work is one tile of 16 columns, or with SwiGLU the four tiles that give
-// 32 columns of silu(gate) * up; a task is a run of units for one panel of rows. Panels are sized
-// so that their activations stay in the second-level cache while the weights stream past, once for
-// each panel.
+// 32 columns of silu(gate) * up; a task is a run of units for one panel of rows. Weights come from
+// memory once for each panel; a chunk of a tile stays in the first-level cache for all its rows.
 #include <string.h>
 
 #include "exec.h"
 
 enum {
-    PANEL_BYTES = 256 << 10, // of activations
-    TASK_BYTES = 96 << 10,   // of weights
+    CHUNK_BYTES = 8 << 10, // of a tile's codes that stay in the first-level cache for all rows
+    TASK_BYTES = 96 << 10, // of weights
 };
+
+static int64_t number_bytes(int format) { return format == F32 ? 4 : 2; }
 
 void bs_matrix_layout(matrix *m) {
     static const int16_t code_bytes[NUM_FORMATS] = {
         [Q8_0] = 512, [Q4_0] = 256, [Q4_K] = 256, [Q5_K] = 320, [Q6_K] = 384};
-    int64_t k = m->k, blocks = k / BLOCK, supers = k / SUPER;
-    int64_t scales = 0;
+    static const int16_t scale_bytes[NUM_FORMATS] = {
+        [Q8_0] = 256, [Q4_0] = 256, [Q4_K] = 320, [Q5_K] = 320, [Q6_K] = 288};
+    int64_t k = m->k;
     m->tiles = ceil_div(m->n, TILE);
-    m->scales_at = blocks * code_bytes[m->format];
-    switch (m->format) {
-    case F32:
-        m->scales_at = k * TILE * 4;
-        break;
-    case F16:
-        m->scales_at = k * TILE * 2;
-        break;
-    case BF16:
-        m->scales_at = (k + 1) / 2 * TILE * 4;
-        break;
-    case Q8_0:
-    case Q4_0:
-        scales = blocks * 32;
-        break;
-    case Q4_K:
-    case Q5_K:
-        scales = supers * 320;
-        break;
-    case Q6_K:
-        scales = supers * 288;
-        break;
+    m->scale_step = scale_bytes[m->format];
+    if (m->format < Q8_0) {
+        int64_t padded = m->format == BF16 ? (k + 1) / 2 * 2 : k;
+        m->code_step = SUPER * TILE * (int32_t)number_bytes(m->format);
+        m->scales_at = padded * TILE * number_bytes(m->format);
+    } else {
+        m->code_step = SUPER / BLOCK * code_bytes[m->format];
+        m->scales_at = k / BLOCK * code_bytes[m->format];
     }
-    m->tile_bytes = (m->scales_at + scales + 63) / 64 * 64;
+    m->tile_bytes = (m->scales_at + k * m->scale_step / SUPER + 63) / 64 * 64;
 }
 
+// Bytes of k activations.
+static int64_t row_bytes(int form, int64_t k) {
+    switch (form) {
+    case FORM_I8:
+        return k / BLOCK * (int64_t)sizeof(act_block);
+    case FORM_I16:
+        return k / BLOCK * (int64_t)sizeof(wide_block);
+    case FORM_BF16:
+        return k * 2;
+    }
+    return k * 4;
+}
+
+// A part of the tile's k, of every row; rows are taken in nearly equal runs.
+static void run_chunk(const kernels *k, const matrix *m, tile_args t, int count) {
+    int runs = ceil_div(count, k->rows[m->format]);
+    const void *const *rows = t.rows;
+    float *out = t.out;
+    for (int i = 0; i < runs; i++) {
+        int first = count * i / runs, end = count * (i + 1) / runs;
+        t.rows = rows + first;
+        t.out = out + first * t.stride;
+        k->tile[m->format][end - first](&t);
+    }
+}
+
+// k of a chunk.
+static int chunk_of(const matrix *m) {
+    int supers = CHUNK_BYTES / m->code_step;
+    return (supers > 1 ? supers : 1) * SUPER;
+}
+
+// The sums of a row run along k in one order, whether or not they rest between the chunks.
 void bs_run_tile(const kernels *k, const matrix *m, int tile, const void *const *rows, int count,
                  float *out, int64_t stride) {
     const uint8_t *data = m->data + tile * m->tile_bytes;
-    tile_args t = {.codes = data, .scales = data + m->scales_at, .rows = rows, .out = out,
-                   .stride = stride, .k = m->k};
-    k->tile[m->format][count](&t);
+    int chunk = count > k->rows[m->format] ? chunk_of(m) : m->k;
+    for (int at = 0; at < m->k; at += chunk) {
+        tile_args t = {.codes = data + (int64_t)at / SUPER * m->code_step,
+                       .scales = data + m->scales_at + (int64_t)at / SUPER * m->scale_step,
+                       .rows = rows, .at = row_bytes(k->row_form[m->format], at), .out = out,
+                       .stride = stride, .k = m->k - at < chunk ? m->k - at : chunk,
+                       .accumulate = at > 0};
+        run_chunk(k, m, t, count);
+    }
 }
 
-static void load_rows(const kernels *k, const matrix *m, const value *x, row_run r,
+static void load_rows(const kernels *k, const matrix *m, const value *x, const piece_of_work *t,
                       const void **rows) {
-    for (int i = 0; i < r.count; i++) rows[i] = row_of(x, k->row_form[m->format], r.first + i);
+    for (int i = 0; i < t->rows; i++) rows[i] = row_of(x, k->row_form[m->format], t->first + i);
 }
 
 static void add_bias(float *y, const float *bias, int n) {
@@ -62,7 +89,7 @@ static void add_bias(float *y, const float *bias, int n) {
 
 void bs_plain_unit(const kernels *k, const projection *p, int tile, const void *const *rows,
                    int count, float *out, int64_t stride) {
-    float edge[MAX_ROWS * TILE];
+    float edge[PANEL_ROWS * TILE];
     int column = tile * TILE, n = p->w.n - column < TILE ? p->w.n - column : TILE;
     out += p->at + column;
     if (n == TILE) {
@@ -89,7 +116,7 @@ static void gated_side(const kernels *k, const projection *p, int group, const v
 
 void bs_gated_unit(const kernels *k, const projection *p, int group, const void *const *gate_rows,
                    const void *const *up_rows, int count, const value *out, int64_t row) {
-    float t[MAX_ROWS * 2 * GATED], h[GATED];
+    float t[PANEL_ROWS * 2 * GATED], h[GATED];
     int column = group * GATED, n = out->width - column < GATED ? out->width - column : GATED;
     gated_side(k, p, group, gate_rows, count, n, t);
     gated_side(k, p + 1, group, up_rows, count, n, t + GATED);
@@ -106,33 +133,27 @@ static int num_units(const op *o) {
     return units;
 }
 
-static void run_unit(worker *w, const op *o, int unit, row_run r) {
+static void run_unit(worker *w, const op *o, int unit, const piece_of_work *t) {
     const kernels *k = w->e->k;
-    const void *rows[MAX_ROWS], *up[MAX_ROWS];
+    const void *rows[PANEL_ROWS], *up[PANEL_ROWS];
     const projection *p = o->projections;
     if (o->swiglu) {
-        load_rows(k, &p[0].w, o->x, r, rows);
-        load_rows(k, &p[1].w, o->x, r, up);
-        bs_gated_unit(k, p, unit, rows, up, r.count, o->out, r.first);
+        load_rows(k, &p[0].w, o->x, t, rows);
+        load_rows(k, &p[1].w, o->x, t, up);
+        bs_gated_unit(k, p, unit, rows, up, t->rows, o->out, t->first);
         return;
     }
     for (; unit >= p->w.tiles; p++) unit -= p->w.tiles;
-    load_rows(k, &p->w, o->x, r, rows);
-    float *out = o->out->f32 + r.first * o->out->stride;
-    bs_plain_unit(k, p, unit, rows, r.count, out, o->out->stride);
-}
-
-static int64_t row_bytes(const kernels *k, const matrix *m) {
-    int form = k->row_form[m->format];
-    if (form == FORM_I8) return (int64_t)m->k / BLOCK * (int64_t)sizeof(act_block);
-    return (int64_t)m->k * (form == FORM_BF16 ? 2 : 4);
+    load_rows(k, &p->w, o->x, t, rows);
+    float *out = o->out->f32 + t->first * o->out->stride;
+    bs_plain_unit(k, p, unit, rows, t->rows, out, o->out->stride);
 }
 
 cut bs_cut(const exec *e, const matrix *m, int units, int tiles_per_unit, int rows) {
-    int most = e->k->max_rows, threads = bs_pool_threads(e->pool);
+    int threads = bs_pool_threads(e->pool);
     cut c = {.units = units, .rows = rows};
-    int64_t panel = PANEL_BYTES / row_bytes(e->k, m) / most * most;
-    c.panel = panel < 2 * most ? 2 * most : (int32_t)panel;
+    int panels = ceil_div(rows, PANEL_ROWS);
+    c.panel = panels > 0 ? ceil_div(rows, panels) : 1;
     int64_t run = TASK_BYTES / (m->tile_bytes * tiles_per_unit);
     int32_t even = c.units / (threads * 4); // leaves each thread a few tasks
     c.run = run < even ? (int32_t)run : even;
@@ -149,22 +170,11 @@ piece_of_work bs_task(const cut *c, int task) {
     return t;
 }
 
-row_run bs_row_run(const piece_of_work *t, int most, int i) {
-    int runs = ceil_div(t->rows, most);
-    int first = t->rows * i / runs, end = t->rows * (i + 1) / runs;
-    return (row_run){t->first + first, end - first};
-}
-
 void bs_do_linear(worker *w, const op *o) {
     const exec *e = w->e;
-    int most = e->k->max_rows;
     cut c = bs_cut(e, &o->projections->w, num_units(o), o->swiglu ? 4 : 1, rows_of(e, o->x));
     for (int32_t task; (task = bs_pool_claim(e->pool, 1)) < c.tasks;) {
         piece_of_work t = bs_task(&c, task);
-        for (int unit = t.unit; unit < t.end; unit++) {
-            for (int i = 0; i < ceil_div(t.rows, most); i++) {
-                run_unit(w, o, unit, bs_row_run(&t, most, i));
-            }
-        }
+        for (int unit = t.unit; unit < t.end; unit++) run_unit(w, o, unit, &t);
     }
 }

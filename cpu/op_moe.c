@@ -108,17 +108,14 @@ static void run_gate(worker *w, const op *o, int expert, int task) {
     const projection *p = m->gate_up + 2 * expert;
     cut c = cut_gate(w->e, m, expert);
     piece_of_work t = bs_task(&c, task - m->gate_task[expert]);
+    const void *gate[PANEL_ROWS], *up[PANEL_ROWS];
+    int first = m->start[expert] + t.first;
+    for (int j = 0; j < t.rows; j++) {
+        gate[j] = row_of(o->x, k->row_form[p[0].w.format], m->row[first + j]);
+        up[j] = row_of(o->x, k->row_form[p[1].w.format], m->row[first + j]);
+    }
     for (int unit = t.unit; unit < t.end; unit++) {
-        for (int i = 0; i < ceil_div(t.rows, k->max_rows); i++) {
-            row_run r = bs_row_run(&t, k->max_rows, i);
-            const void *gate[MAX_ROWS], *up[MAX_ROWS];
-            int first = m->start[expert] + r.first;
-            for (int j = 0; j < r.count; j++) {
-                gate[j] = row_of(o->x, k->row_form[p[0].w.format], m->row[first + j]);
-                up[j] = row_of(o->x, k->row_form[p[1].w.format], m->row[first + j]);
-            }
-            bs_gated_unit(k, p, unit, gate, up, r.count, &m->inner, first);
-        }
+        bs_gated_unit(k, p, unit, gate, up, t.rows, &m->inner, first);
     }
 }
 
@@ -128,17 +125,14 @@ static void run_down(worker *w, const op *o, int expert, int task) {
     const projection *p = m->down + expert;
     cut c = cut_down(w->e, m, expert);
     piece_of_work t = bs_task(&c, task - m->down_task[expert]);
+    const void *rows[PANEL_ROWS];
+    int first = m->start[expert] + t.first;
+    for (int j = 0; j < t.rows; j++) {
+        rows[j] = row_of(&m->inner, k->row_form[p->w.format], first + j);
+    }
+    float *out = m->outer.f32 + first * m->outer.stride;
     for (int unit = t.unit; unit < t.end; unit++) {
-        for (int i = 0; i < ceil_div(t.rows, k->max_rows); i++) {
-            row_run r = bs_row_run(&t, k->max_rows, i);
-            const void *rows[MAX_ROWS];
-            int first = m->start[expert] + r.first;
-            for (int j = 0; j < r.count; j++) {
-                rows[j] = row_of(&m->inner, k->row_form[p->w.format], first + j);
-            }
-            float *out = m->outer.f32 + first * m->outer.stride;
-            bs_plain_unit(k, p, unit, rows, r.count, out, m->outer.stride);
-        }
+        bs_plain_unit(k, p, unit, rows, t.rows, out, m->outer.stride);
     }
 }
 

@@ -29,7 +29,9 @@ void bs_emit(const kernels *k, const value *v, int64_t row, int at, int n, const
         float *y = v->f32 + row * v->stride + at;
         if (y != x) memcpy(y, x, (size_t)n * sizeof *y);
     }
-    if (v->i8) k->quantise(v->i8 + (row * v->width + at) / BLOCK, x, n);
+    int64_t block = (row * v->width + at) / BLOCK;
+    if (v->i8) k->quantise(v->i8 + block, x, n);
+    if (v->i16) k->quantise_wide(v->i16 + block, x, n);
     if (v->bf16) {
         uint16_t *y = v->bf16 + row * v->stride;
         k->to_bf16(y + at, x, n);

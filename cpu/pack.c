@@ -107,10 +107,20 @@ static void put_bytes(uint8_t *y, uint8_t codes[TILE][BLOCK], uint32_t flip) {
     }
 }
 
+static void put_pairs(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
+    for (int k = 0; k < BLOCK; k += 2) {
+        for (int c = 0; c < TILE; c++) memcpy(y + TILE * k + 2 * c, codes[c] + k, 2);
+    }
+}
+
 // Writes the codes of one block of 32 k; gives the end of what it wrote.
-static uint8_t *put_codes(uint8_t *y, int format, uint8_t codes[TILE][BLOCK], int signed_q8) {
+static uint8_t *put_codes(uint8_t *y, int format, uint8_t codes[TILE][BLOCK], int q8) {
     if (format == Q8_0) {
-        put_bytes(y, codes, signed_q8 ? 0 : 0x80808080);
+        if (q8 == Q8_PAIRS) {
+            put_pairs(y, codes);
+        } else {
+            put_bytes(y, codes, q8 == Q8_SIGNED ? 0 : 0x80808080);
+        }
         return y + 512;
     }
     put_nibbles(y, codes);
@@ -138,7 +148,7 @@ static void pack_simple(const packing *p, uint8_t *y, const source_rows *s) {
             bs_unpack_codes(p->source, x, 0, codes[c]);
             memcpy(scales + 2 * c, x, 2);
         }
-        y = put_codes(y, p->source, codes, p->k->signed_q8);
+        y = put_codes(y, p->source, codes, p->k->q8_layout);
     }
 }
 
@@ -243,7 +253,7 @@ static void quantise_tile(const packing *p, uint8_t *y, const source_rows *s) {
             }
             memcpy(scales + 2 * c, &d, sizeof d);
         }
-        y = put_codes(y, p->m->format, codes, p->k->signed_q8);
+        y = put_codes(y, p->m->format, codes, p->k->q8_layout);
     }
 }
 

@@ -52,6 +52,11 @@ INL vf vf_fma(vf x, vf y, vf z) {
 INL vf vf_fnma(vf x, vf y, vf z) {
     return (vf){_mm256_fnmadd_ps(x.a, y.a, z.a), _mm256_fnmadd_ps(x.b, y.b, z.b)};
 }
+// x, which the compiler is to keep where it is: it else moves sums between registers and the stack.
+INL vf vf_hold(vf x) {
+    __asm__("" : "+x"(x.a), "+x"(x.b));
+    return x;
+}
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) { return (vf){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
 INL vf vf_min(vf x, vf y) { return (vf){_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }

@@ -74,6 +74,8 @@ INL float32x4_t max_or_second(float32x4_t x, float32x4_t y) {
 INL float32x4_t min_or_second(float32x4_t x, float32x4_t y) {
     return vbslq_f32(vcltq_f32(x, y), x, y);
 }
+// x: where registers are few, the compiler is told to keep sums in place.
+INL vf vf_hold(vf x) { return x; }
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) { return EACH_2(vf, max_or_second, x, y); }
 INL vf vf_min(vf x, vf y) { return EACH_2(vf, min_or_second, x, y); }

@@ -76,6 +76,8 @@ INL vf vf_fnma(vf x, vf y, vf z) {
     LANES(vf, u, fused(-x.v[i], y.v[i], z.v[i]))
     return u;
 }
+// x: where registers are few, the compiler is told to keep sums in place.
+INL vf vf_hold(vf x) { return x; }
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) {
     LANES(vf, z, x.v[i] > y.v[i] ? x.v[i] : y.v[i])

@@ -185,6 +185,11 @@ static const void *in_form(check *c, const kernels *k, int form, const float *x,
         c->k[0]->quantise(y, x, n); // the same on both sides: check_quantise compares
         return y;
     }
+    if (form == FORM_I16) {
+        wide_block *y = take(c, (size_t)(n / BLOCK) * sizeof *y);
+        c->k[0]->quantise_wide(y, x, n);
+        return y;
+    }
     // An odd last number is paired with zero.
     uint16_t *y = take(c, (size_t)((n + 1) / 2 * 2) * sizeof *y);
     k->to_bf16(y, x, n);
