@@ -11,7 +11,7 @@ for shape in box draft; do
   "$python" -B train.py --dir "$work" --shape $shape
   "$python" -B export.py --dir "$work" --shape $shape --out "$work/out/$shape"
 done
-"$python" -B lora.py --dir "$work" --out "$work/out/lora-vowels"
+[ -e "$work/out/lora-vowels" ] || "$python" -B lora.py --dir "$work" --out "$work/out/lora-vowels"
 "$python" -B check_heldout.py
 "$python" -B check_transformers.py "$work/out/box"
 "$python" -B plot.py "$work/log-box.jsonl" "$work/out/training.svg"
