@@ -58,6 +58,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return err
 	}
 	defer l.stop()
+	s.working.Do(s.startJobs)
 	s.mu.Lock()
 	s.listeners = append(s.listeners, l)
 	s.mu.Unlock()

@@ -86,6 +86,8 @@ func (r *request) from() string {
 
 func (r *request) protocol() string {
 	switch {
+	case r.job != nil:
+		return ""
 	case r.http2:
 		return "HTTP/2"
 	case r.http11:
@@ -105,6 +107,9 @@ func (s *Server) invocationRecord(r *request, status int) *audit.Invocation {
 			Model: rec.model, Version: s.cfg.Version,
 			LatencyMS: time.Since(r.arrived).Milliseconds(),
 		},
+	}
+	if r.job != nil {
+		out.Basalt.Job, out.Basalt.Record = r.job.id, &r.job.record
 	}
 	if rec.refusal != nil {
 		out.ErrorCode, _ = bedrock.Exception(rec.refusal)

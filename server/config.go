@@ -13,8 +13,10 @@ import (
 	"basalt/runtime"
 	"basalt/server/audit"
 	"basalt/server/bedrock"
+	"basalt/server/buckets"
 	"basalt/server/guardrail"
 	"basalt/server/identity"
+	"basalt/server/jobs"
 )
 
 // Config is all that a Server depends on.
@@ -38,6 +40,11 @@ type Config struct {
 	Region string // in records
 	// Profiles opens /debug/pprof/ to those whom the policy grants Debug.
 	Profiles bool
+	// Jobs keeps jobs and files; nil: there are none. The server starts it, and closes it when it
+	// shuts down.
+	Jobs *jobs.Store
+	// Buckets says what s3:// URIs mean; nil: nothing.
+	Buckets *buckets.Table
 	// Guardrails are those that requests may name; nil: none.
 	Guardrails *guardrail.Set
 	// Place is where ARNs say that the server is: by default in us-east-1, of account 000000000000.

@@ -35,6 +35,9 @@ type record struct {
 
 // finishRecord counts and logs a request, once. It reports whether the audit log has what it must.
 func (s *Server) finishRecord(r *request, status int) bool {
+	if err := r.record.refusal; r.job != nil && err != nil && err.Retryable() {
+		return true // it comes again
+	}
 	s.logRequest(r, status)
 	return s.auditRequest(r, status)
 }
@@ -114,7 +117,7 @@ func codeName(c api.Code) string {
 		"unauthenticated", "unknown key", "bad signature", "forbidden", "not found",
 		"method not allowed", "request timeout",
 		"throttled",
-		"unavailable", "device failed", "model failed", "internal",
+		"unavailable", "device failed", "model failed", "internal", "conflict", "quota exceeded",
 	}
 	if int(c) >= len(names) {
 		return "unknown"

@@ -26,6 +26,7 @@ type request struct {
 	cancel        context.CancelCauseFunc
 	arrived       time.Time
 	who           *identity.Principal // nil until it is known
+	job           *ticket             // of a record of a job; nil: a client waits
 	record        record
 }
 

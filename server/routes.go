@@ -154,6 +154,7 @@ func routeTable() map[string][]route {
 	t["/invocations"] = []route{generates(invocations())}
 	maps.Copy(t, controlRoutes())
 	maps.Copy(t, tokenRoutes())
+	maps.Copy(t, jobRoutes())
 	return t
 }
 
@@ -170,7 +171,7 @@ func (s *Server) find(path string) ([]route, *api.Error) {
 			}}, nil
 		}
 	}
-	for _, of := range []func(string) ([]route, *api.Error){controlOf, applyOf, endpointOf} {
+	for _, of := range []func(string) ([]route, *api.Error){controlOf, applyOf, endpointOf, jobOf} {
 		if t, err := of(path); len(t) > 0 || err != nil {
 			return t, err
 		}

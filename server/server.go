@@ -28,6 +28,8 @@ type Server struct {
 	served  []*model
 	local   *identity.Principal // everybody without authentication
 	meter   *identity.Meter
+	backlog *backlog
+	working sync.Once // jobs go on since the first Serve
 	metrics *metrics
 	routes  map[string][]route
 
@@ -74,6 +76,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
 	}
 	s.meter = identity.NewMeter(nil)
+	s.backlog = s.newBacklog()
 	s.metrics = newMetrics(s)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.fast, s.second = s.newFast(), s.newSecond()
@@ -86,6 +89,7 @@ func New(cfg Config) (*Server, error) {
 // loops belong to the caller.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
+	s.stopJobs()
 	drain, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
 	defer cancel()
 	err := s.waitIdle(drain)

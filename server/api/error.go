@@ -26,6 +26,8 @@ const (
 	DeviceFailed                 // the device failed; the request may be repeated
 	ModelFailed                  // the model's own files cannot do this, as a template that breaks
 	Internal                     // a fault of the server
+	Conflict                     // it contradicts what is there
+	QuotaExceeded                // a limit of the tenant's is reached, and waiting does not help
 )
 
 // Error is what a client is told. Message is complete: it names the thing, the limit and the way

@@ -55,7 +55,9 @@ type Detail struct {
 	Key             string         `json:"key,omitempty"` // id of the credential
 	Remote          string         `json:"remote,omitempty"`
 	Protocol        string         `json:"protocol,omitempty"`
-	Model           string         `json:"model,omitempty"` // the id in the configuration
+	Job             string         `json:"job,omitempty"`    // whose record it was
+	Record          *int           `json:"record,omitempty"` // which one, from 0
+	Model           string         `json:"model,omitempty"`  // the id in the configuration
 	ModelDigest     string         `json:"modelDigest,omitempty"`
 	TokenizerDigest string         `json:"tokenizerDigest,omitempty"`
 	Device          string         `json:"device,omitempty"`

@@ -36,6 +36,10 @@ func Exception(err *api.Error) (name string, status int) {
 		return "ThrottlingException", 429
 	case api.Unavailable:
 		return "ServiceUnavailableException", 503
+	case api.Conflict:
+		return "ConflictException", 400
+	case api.QuotaExceeded:
+		return "ServiceQuotaExceededException", 400
 	default:
 		return "InternalServerException", 500
 	}

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"math"
 	"sync"
 	"time"
@@ -85,7 +86,7 @@ type Lease struct {
 
 // Begin counts a request in, or says which limit it would exceed.
 func (m *Meter) Begin(who *Principal) (*Lease, *api.Error) {
-	a := m.of(who.Name)
+	a := m.of(cmp.Or(who.Account, who.Name))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := who.Grant

@@ -35,6 +35,8 @@ type Principal struct {
 	Tenant string
 	Key    string // the id of the key, or the subject of the certificate
 	Grant  *Grant // what the policy allows
+	// Account is whose use counts against the grant's limits; the principal's own when empty.
+	Account string
 }
 
 // Store knows the keys and the policy as their files are now: a key that is taken out of the file

@@ -28,15 +28,19 @@ type Spec struct {
 	Token  string `json:"token,omitempty"`
 	Digest string `json:"digest,omitempty"`
 
-	Name      string            `json:"name,omitempty"`
-	Model     string            `json:"model,omitempty"`     // as the client wrote it
-	Operation string            `json:"operation,omitempty"` // what is done with each record
-	Input     string            `json:"input,omitempty"`
-	Output    string            `json:"output,omitempty"`
-	Role      string            `json:"role,omitempty"`
-	Hours     int               `json:"hours,omitempty"` // the client's timeout, 0: none was given
-	Tags      [][2]string       `json:"tags,omitempty"`
-	Metadata  map[string]string `json:"metadata,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Model     string `json:"model,omitempty"`     // as the client wrote it
+	Operation string `json:"operation,omitempty"` // what is done with each record
+	Input     string `json:"input,omitempty"`
+	Output    string `json:"output,omitempty"`
+	// The accounts that the client said own the places.
+	InputOwner  string `json:"inputOwner,omitempty"`
+	OutputOwner string `json:"outputOwner,omitempty"`
+
+	Role     string            `json:"role,omitempty"`
+	Hours    int               `json:"hours,omitempty"` // the client's timeout, 0: none was given
+	Tags     [][2]string       `json:"tags,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
 	// KeepOutput is how many seconds produced files stay, 0: for ever.
 	KeepOutput int `json:"keepOutput,omitempty"`
 }

@@ -5,7 +5,7 @@ import "basalt/server/api"
 // Status is the HTTP status of an error.
 func Status(err *api.Error) int {
 	switch err.Code {
-	case api.Invalid, api.ContextExceeded, api.ModelFailed:
+	case api.Invalid, api.ContextExceeded, api.ModelFailed, api.QuotaExceeded:
 		return 400
 	case api.Unauthenticated, api.UnknownKey, api.BadSignature:
 		return 401
@@ -15,6 +15,8 @@ func Status(err *api.Error) int {
 		return 404
 	case api.MethodNotAllowed:
 		return 405
+	case api.Conflict:
+		return 409
 	case api.RequestTimeout:
 		return 408
 	case api.TooLarge:
@@ -53,6 +55,10 @@ func kind(c api.Code) (kind, code string) {
 		return "invalid_request_error", "model_error"
 	case api.Internal:
 		return "server_error", "internal_error"
+	case api.Conflict:
+		return "invalid_request_error", "conflict"
+	case api.QuotaExceeded:
+		return "invalid_request_error", "quota_exceeded"
 	default:
 		return "invalid_request_error", ""
 	}
