@@ -141,6 +141,10 @@ func (d *Device) Compile(ctx context.Context, p *runtime.Program, c runtime.Chec
 	if err := d.checkOptions(o); err != nil {
 		return nil, fmt.Errorf("cannot run %q on %s: %w", p.Name, d.info.Name, err)
 	}
+	if d.rt.OpenCores() > 0 {
+		return nil, fmt.Errorf("cannot run %q: %s runs the model of its export already, and one "+
+			"at a time", p.Name, d.info.Name)
+	}
 	b, err := d.manifest.Match(p)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the export in %s: %w", d.cfg.Dir, err)

@@ -28,7 +28,9 @@ var build = sync.OnceValues(func() (built, error) {
 		return built{}, err
 	}
 	b := built{dir: dir}
-	if b.library, err = fakelib.Library(dir, fakelib.Variant{Async: true}); err != nil {
+	if b.library, err = fakelib.Library(dir, fakelib.Variant{
+		Async: true, Sanitize: sanitized,
+	}); err != nil {
 		return b, err
 	}
 	b.compiler, err = fakelib.Compiler(dir)
@@ -86,6 +88,12 @@ func openFake(t testing.TB, c Config) *Device {
 	if err != nil {
 		t.Fatal(err)
 	}
+	watch(t, d)
+	return d
+}
+
+// watch closes a device at the end of a test, and wants no complaint of the library.
+func watch(t testing.TB, d *Device) {
 	t.Cleanup(func() {
 		d.rt.AtEnd(func() {
 			lines, err := fake.Complaints(d.rt)
@@ -97,7 +105,6 @@ func openFake(t testing.TB, c Config) *Device {
 			t.Error(err)
 		}
 	})
-	return d
 }
 
 func compileFake(t testing.TB, d *Device, p *runtime.Program, c runtime.Checkpoint,

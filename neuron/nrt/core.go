@@ -54,6 +54,17 @@ func (r *Runtime) OpenCore(index int) (*Core, error) {
 	return c, nil
 }
 
+// OpenCores is the number of cores that are open.
+func (r *Runtime) OpenCores() int {
+	n := 0
+	for _, c := range r.cores {
+		if !c.closed {
+			n++
+		}
+	}
+	return n
+}
+
 func (c *Core) work() {
 	goruntime.LockOSThread()
 	for job := range c.jobs {

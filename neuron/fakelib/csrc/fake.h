@@ -21,7 +21,8 @@ enum {
 enum { MAX_CORES = 64, MAX_IN_SET = 8192 };
 enum { TENSOR_MAGIC = 0x7e45, SET_MAGIC = 0x5e77, MODEL_MAGIC = 0x30de, INFO_MAGIC = 0x1f0 };
 
-/* Released objects stay in memory with their magic negated, so that any use of them is noticed. */
+/* Released objects stay in memory until the library is taken out of it, with their magic negated,
+ * so that any use of them is noticed. */
 struct nrt_tensor {
     int magic, vnc;
     size_t size;
@@ -67,6 +68,8 @@ typedef struct fake_state {
     const fake_executor *executor;
     core cores[MAX_CORES];
     int tensors, sets, models, infos; /* that are alive */
+    void **graves; /* released objects */
+    size_t buried;
     uint32_t complaints;
     char report[4096];
 } fake_state;
@@ -74,6 +77,9 @@ typedef struct fake_state {
 extern fake_state fake;
 
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* fault gives the status that is planned for this call; functions that work before nrt_init begin
+ * with it. */
+bn_status fault(const char *function);
 /* enter begins a call: a planned fault, or the phase, may end it. */
 bn_status enter(const char *function);
 #define ENTER()                                                                                    \
@@ -82,6 +88,7 @@ bn_status enter(const char *function);
         if (status_ != OK)                                                                         \
             return status_;                                                                        \
     } while (0)
+void bury(void *object);
 long setting(const char *name, long otherwise);
 int visible_cores(int *first);
 void check_thread(int vnc, const char *function);

@@ -92,6 +92,7 @@ bn_status nrt_unload(struct nrt_model *m) {
     free(m->graph.tensors);
     m->graph.tensors = NULL;
     m->magic = -MODEL_MAGIC;
+    bury(m);
     __atomic_sub_fetch(&fake.models, 1, __ATOMIC_RELAXED);
     return OK;
 }

@@ -21,6 +21,19 @@ void complain(const char *format, ...) {
     pthread_mutex_unlock(&fake.lock);
 }
 
+void bury(void *object) {
+    pthread_mutex_lock(&fake.lock);
+    fake.graves = realloc(fake.graves, sizeof *fake.graves * (fake.buried + 1));
+    fake.graves[fake.buried++] = object;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+__attribute__((destructor)) static void empty_graves(void) {
+    for (size_t i = 0; i < fake.buried; i++)
+        free(fake.graves[i]);
+    free(fake.graves);
+}
+
 void fake_nrt_executor(const fake_executor *executor) { fake.executor = executor; }
 
 uint32_t fake_nrt_report(char *text, size_t size) {
@@ -69,12 +82,19 @@ static bn_status planned(const char *function) {
     return found;
 }
 
-bn_status enter(const char *function) {
+bn_status fault(const char *function) {
     pthread_mutex_lock(&fake.lock);
     bn_status status = planned(function);
-    int phase = fake.phase;
     if (status == UNRECOVERABLE)
         fake.terminal = 1;
+    pthread_mutex_unlock(&fake.lock);
+    return status;
+}
+
+bn_status enter(const char *function) {
+    bn_status status = fault(function);
+    pthread_mutex_lock(&fake.lock);
+    int phase = fake.phase;
     pthread_mutex_unlock(&fake.lock);
     if (phase == 1 || strcmp(function, "nrt_init") == 0)
         return status;
@@ -142,6 +162,9 @@ void nrt_close(void) {
 }
 
 bn_status nrt_get_version(bn_version *v, size_t size) {
+    bn_status status = fault(__func__);
+    if (status != OK)
+        return status;
     if (v == NULL || size < sizeof *v)
         return INVALID;
     memset(v, 0, sizeof *v);
@@ -152,6 +175,9 @@ bn_status nrt_get_version(bn_version *v, size_t size) {
 }
 
 bn_status nrt_get_instance_info(bn_instance_info *info, size_t size) {
+    bn_status status = fault(__func__);
+    if (status != OK)
+        return status;
     if (info == NULL || size < sizeof *info)
         return INVALID;
     memset(info, 0, sizeof *info);
@@ -166,6 +192,9 @@ bn_status nrt_get_total_vnc_count(uint32_t *count) {
 }
 
 bn_status nrt_get_visible_vnc_count(uint32_t *count) {
+    bn_status status = fault(__func__);
+    if (status != OK)
+        return status;
     *count = (uint32_t)visible_cores(NULL);
     return *count > 0 ? OK : INVALID;
 }

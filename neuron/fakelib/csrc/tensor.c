@@ -66,6 +66,7 @@ void nrt_tensor_free(struct nrt_tensor **tensor) {
     free(t->data);
     t->data = NULL;
     t->magic = -TENSOR_MAGIC;
+    bury(t);
     __atomic_sub_fetch(&fake.tensors, 1, __ATOMIC_RELAXED);
     *tensor = NULL;
 }
@@ -159,6 +160,7 @@ void nrt_destroy_tensor_set(void **set) {
     free(s->list);
     s->list = NULL;
     s->magic = -SET_MAGIC;
+    bury(s);
     __atomic_sub_fetch(&fake.sets, 1, __ATOMIC_RELAXED);
     *set = NULL;
 }

@@ -1,0 +1,6 @@
+//go:build !asan
+
+package neuron
+
+// sanitized builds the fake library for a program of go test -asan.
+const sanitized = false
