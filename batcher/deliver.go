@@ -28,6 +28,17 @@ func (l *Loop) add(s *Stream) {
 	l.stats.promptTokens.Add(int64(len(s.req.Prompt)))
 }
 
+// greet tells requests that their first step has been filled.
+func (l *Loop) greet() {
+	for _, q := range l.sched.started {
+		if q.req.Started != nil {
+			q.req.Started()
+		}
+	}
+	clear(l.sched.started)
+	l.sched.started = l.sched.started[:0]
+}
+
 // deliver puts events into their streams.
 func (l *Loop) deliver(updates []Update) {
 	generated := 0

@@ -127,6 +127,7 @@ func (l *Loop) cycle() bool {
 		return false
 	}
 	prepared := (l.flight.pending == nil || l.opts.Ahead) && l.sched.Schedule(&l.batch)
+	l.greet()
 	l.publish()
 	if l.flight.pending == nil && !prepared {
 		return l.rest()

@@ -122,6 +122,28 @@ func TestArrivalsAreAdmittedDuringAStep(t *testing.T) {
 
 // TestSlowReaderHoldsNobodyUp: the loop fills the stream of a reader that does not read, while
 // others get their tokens step by step.
+func TestStartedTellsTheFirstStepOnce(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := loopConfig
+			cfg.MaxSeqs = 1
+			l := NewLoop(nullFor(cfg, time.Second, nil), cfg, o)
+			begin, calls := time.Now(), 0
+			var at time.Duration
+			first := submit(t, l, request(4, 5))
+			second := request(4, 3)
+			second.Started = func() { calls, at = calls+1, time.Since(begin) }
+			s := submit(t, l, second)
+			collect(t, first)
+			collect(t, s)
+			if wait := at.Seconds(); calls != 1 || wait < 4 || wait > 6 {
+				t.Errorf("%d calls, the last after %v; one after five steps is due", calls, at)
+			}
+			stopNow(l)
+		})
+	})
+}
+
 func TestSlowReaderHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLoop(nullFor(loopConfig, time.Second, nil), loopConfig, Options{})

@@ -56,6 +56,9 @@ type Request struct {
 	Prompt []int32
 	// Params with MaxTokens 0 generate until a stop id or the end of the context.
 	Params runtime.SamplingParams
+	// Started, when set, is called by the loop's goroutine when the request's first step has been
+	// filled. It must be quick. A Scheduler alone does not call it.
+	Started func()
 }
 
 // TooLongError refuses a request that can never fit: its prompt has Tokens ids, at most Limit fit

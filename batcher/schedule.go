@@ -15,6 +15,7 @@ import (
 // first.
 func (s *Scheduler) Schedule(b *runtime.Batch) bool {
 	b.Reset()
+	s.started = s.started[:0]
 	switch {
 	case s.numSteps == len(s.steps):
 		panic("BUG: Schedule while two steps are in flight")
@@ -76,6 +77,9 @@ func (s *Scheduler) startWaiting(b *runtime.Batch, st *step, budget int) {
 	for started < len(s.waiting) && budget > 0 && s.start(s.waiting[started]) {
 		q := s.waiting[started]
 		started++
+		if !q.preempted {
+			s.started = append(s.started, q)
+		}
 		n := min(len(q.tokens), budget)
 		s.append(b, st, q, n)
 		budget -= n

@@ -53,6 +53,7 @@ type Scheduler struct {
 	longest  int // a sequence of more tokens ends: Config.maxPrompt
 	pool     *blockPool
 	waiting  []*Sequence // in the order of service
+	started  []*Sequence // for the first time, by the last Schedule
 	running  []*Sequence // in the order of service, ended ones that a step still uses included
 	slots    []int32     // free slots
 	steps    [2]step     // in flight, oldest first

@@ -62,6 +62,7 @@ type Model struct {
 	Tokenizer *tokenizer.Tokenizer
 	Template  *chat.Template // nil: no chat
 	Loop      *batcher.Loop
+	Steps     *Steps  // what Loop reports its steps to; may be nil
 	EOS       []int32 // ids that end an answer
 	// Defaults is what requests take for what they leave out, from generation_config.json.
 	Defaults   Defaults

@@ -115,14 +115,14 @@ func newModelOn(t testing.TB, s *setup) (Model, *batcher.Loop) {
 		NumBlocks: s.blocks, BlockSize: blockSize,
 		Vocab: tok.Vocab(), MaxTokens: budget, MaxSeqs: s.seqs, StepTime: s.stepTime, Fail: s.fail,
 	})
+	steps := NewSteps(budget)
 	loop := batcher.NewLoop(exec, batcher.Config{
 		MaxTokens: budget, MaxSeqs: s.seqs,
 		MaxContext: s.context, BlockSize: blockSize, NumBlocks: s.blocks, MaxWaiting: s.waiting,
-	},
-		batcher.Options{})
+	}, batcher.Options{Stepped: steps.Observe})
 	m := Model{
 		ID: "tiny", Aliases: append([]string{"meta.tiny-v1:0"}, s.aliases...),
-		Tokenizer: tok, Loop: loop,
+		Tokenizer: tok, Loop: loop, Steps: steps,
 		MaxContext: s.context, EOS: []int32{tok.EOS()}, Created: time.Unix(1700000000, 0),
 	}
 	if s.noEOS {

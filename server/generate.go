@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,10 +33,12 @@ type generation struct {
 	forced string
 	warden *warden // nil: no guardrail
 	lease  *identity.Lease
-	first  time.Duration // from arrival to the first token, 0 before it
-	last   time.Time     // of the newest token
-	ended  bool
-	kept   *collector // what a stream amounts to, for the audit log; nil: not wanted
+	// started is the time, in ns, from arrival to the first step of the first choice; 0 before it.
+	started atomic.Int64
+	first   time.Duration // from arrival to the first token, 0 before it
+	last    time.Time     // of the newest token
+	ended   bool
+	kept    *collector // what a stream amounts to, for the audit log; nil: not wanted
 }
 
 // sink takes events. event must copy what it keeps; flush follows the events of each token.
@@ -190,6 +193,7 @@ func (g *generation) submitOne(prompt []int32, p runtime.SamplingParams, stop *s
 	}
 	stream, err := g.model.Loop.Submit(&batcher.Request{
 		ID: g.req.ID, Tenant: g.req.Tenant, Prompt: prompt, Params: p, Priority: priority,
+		Started: func() { g.started.CompareAndSwap(0, int64(time.Since(g.r.arrived))) },
 	})
 	if err != nil {
 		return submitError(err)

@@ -225,28 +225,3 @@ func testModelsAnswerToTheirAliases(t *testing.T, start starter) {
 		t.Error(list)
 	}
 }
-
-func TestMetricsCountWhatWasServed(t *testing.T) { both(t, testMetricsCountWhatWasServed) }
-
-func testMetricsCountWhatWasServed(t *testing.T, start starter) {
-	f := start(t, setup{noEOS: true})
-	f.post(chatPath, chatHi)
-	f.post(conversePath, converseHi)
-	f.post(chatPath, "{")
-	text := f.do("GET", "/metrics", "").body
-	for _, want := range []string{
-		`vllm:generation_tokens_total{engine="0",model_name="tiny"} 6`,
-		`vllm:request_success_total{engine="0",finished_reason="length",model_name="tiny"} 2`,
-		`vllm:time_to_first_token_seconds_count{engine="0",model_name="tiny"} 2`,
-		`vllm:inter_token_latency_seconds_count{engine="0",model_name="tiny"} 4`,
-		`vllm:e2e_request_latency_seconds_count{engine="0",model_name="tiny"} 2`,
-		`vllm:num_requests_running{engine="0",model_name="tiny"} 0`,
-		`vllm:cache_config_info{block_size="16",engine="0",model_name="tiny",num_gpu_blocks=`,
-		`vllm:kv_cache_usage_perc{engine="0",model_name="tiny"} 0`,
-		`basalt_requests_refused_total 1`,
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the metrics lack %s", want)
-		}
-	}
-}

@@ -23,6 +23,7 @@ type sequence struct {
 	stop   *stopper
 	parse  *outputParser // nil: all output is text
 	done   bool
+	tokens int
 	event  api.Event // reused
 
 	text     []byte // decoded and not released
@@ -70,6 +71,7 @@ func (q *sequence) take(e *batcher.Event) error {
 	if e.Token >= 0 {
 		q.g.observeToken(time.Now())
 		q.g.usage.Output++
+		q.tokens++
 		if e.Finish != batcher.FinishStop {
 			q.decode(e)
 		}

@@ -16,6 +16,7 @@ import (
 	"basalt/models/chat"
 	"basalt/models/tokenizer"
 	"basalt/runtime"
+	"basalt/server"
 )
 
 const blockSize = 16 // positions in a KV cache block
@@ -29,6 +30,7 @@ type opened struct {
 	template   *chat.Template // nil when the model has none
 	exec       runtime.Executable
 	loop       *batcher.Loop
+	steps      *server.Steps
 	maxContext int
 }
 
@@ -127,7 +129,8 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 	if err := cfg.Check(); err != nil {
 		return errors.Join(err, o.exec.Close())
 	}
-	o.loop = batcher.NewLoop(o.exec, cfg, batcher.Options{})
+	o.steps = server.NewSteps(opts.MaxTokens)
+	o.loop = batcher.NewLoop(o.exec, cfg, batcher.Options{Stepped: o.steps.Observe})
 	return nil
 }
 

@@ -138,7 +138,8 @@ func (o *opened) served(dev runtime.DeviceInfo) server.Model {
 	g := &o.model.Generation
 	p := g.Sampling()
 	return server.Model{
-		ID: o.name, Tokenizer: o.tok, Template: o.template, Loop: o.loop, EOS: g.EOS,
+		ID: o.name, Tokenizer: o.tok, Template: o.template, Loop: o.loop, Steps: o.steps,
+		EOS: g.EOS,
 		Defaults: server.Defaults{
 			Temperature: &p.Temperature, TopP: &p.TopP, TopK: p.TopK, MinP: p.MinP,
 			RepetitionPenalty: p.RepetitionPenalty,

@@ -2,6 +2,7 @@ package server
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -13,6 +14,19 @@ type loopCollector struct {
 	steps, failedSteps, stepTokens             *prometheus.Desc
 	prompts, generated, finished               *prometheus.Desc
 	blocksUsed, blocksTotal                    *prometheus.Desc
+	reasons, sleep, adapters                   *prometheus.Desc
+	absent                                     []*prometheus.Desc
+}
+
+// absentCounters are vLLM's names for what no request here can use: they stay at zero, so that
+// dashboards and `vllm bench serve` find them.
+func absentCounters() []string {
+	return []string{
+		"prompt_tokens_cached", "prefix_cache_queries", "prefix_cache_hits",
+		"external_prefix_cache_queries", "external_prefix_cache_hits", "mm_cache_queries",
+		"mm_cache_hits", "corrupted_requests", "spec_decode_num_drafts",
+		"spec_decode_num_draft_tokens", "spec_decode_num_accepted_tokens",
+	}
 }
 
 func newLoopCollector(models []*model) *loopCollector {
@@ -20,7 +34,7 @@ func newLoopCollector(models []*model) *loopCollector {
 		return prometheus.NewDesc(name, help, append([]string{"model_name", "engine"}, more...),
 			nil)
 	}
-	return &loopCollector{
+	c := &loopCollector{
 		models:   models,
 		running:  desc("vllm:num_requests_running", "Sequences that are computed."),
 		waiting:  desc("vllm:num_requests_waiting", "Sequences that wait."),
@@ -38,15 +52,26 @@ func newLoopCollector(models []*model) *loopCollector {
 		finished:    desc("basalt_finished_sequences_total", "Sequences that ended."),
 		blocksUsed:  desc("basalt_kv_blocks_used", "Blocks of the KV cache in use."),
 		blocksTotal: desc("basalt_kv_blocks", "Blocks of the KV cache."),
+		reasons: desc("vllm:num_requests_waiting_by_reason", "Sequences that wait, and why.",
+			"reason"),
+		sleep: desc("vllm:engine_sleep_state", "1 for the state that holds; it never sleeps.",
+			"sleep_state"),
+		adapters: desc("vllm:lora_requests_info", "Adapters in use; the value is the time.",
+			"max_lora", "running_lora_adapters", "waiting_lora_adapters"),
 	}
+	for _, name := range absentCounters() {
+		c.absent = append(c.absent, desc("vllm:"+name+"_total", "Nothing here counts in this."))
+	}
+	return c
 }
 
 // Describe implements prometheus.Collector.
 func (c *loopCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		c.running, c.waiting, c.kvUsage, c.preempts, c.cache, c.steps, c.failedSteps,
+	for _, d := range append([]*prometheus.Desc{
+		c.reasons, c.sleep, c.adapters, c.running, c.waiting, c.kvUsage, c.preempts,
+		c.cache, c.steps, c.failedSteps,
 		c.stepTokens, c.prompts, c.generated, c.finished, c.blocksUsed, c.blocksTotal,
-	} {
+	}, c.absent...) {
 		ch <- d
 	}
 }
@@ -73,5 +98,14 @@ func (c *loopCollector) Collect(ch chan<- prometheus.Metric) {
 		put(c.finished, prometheus.CounterValue, float64(s.Finished))
 		put(c.blocksUsed, prometheus.GaugeValue, float64(s.BlocksUsed))
 		put(c.blocksTotal, prometheus.GaugeValue, float64(s.BlocksTotal))
+		put(c.reasons, prometheus.GaugeValue, float64(s.Waiting), "capacity")
+		put(c.reasons, prometheus.GaugeValue, 0, "deferred")
+		put(c.sleep, prometheus.GaugeValue, 1, "awake")
+		put(c.sleep, prometheus.GaugeValue, 0, "weights_offloaded")
+		put(c.sleep, prometheus.GaugeValue, 0, "discard_all")
+		put(c.adapters, prometheus.GaugeValue, float64(time.Now().Unix()), "0", "", "")
+		for _, d := range c.absent {
+			put(d, prometheus.CounterValue, 0)
+		}
 	}
 }
