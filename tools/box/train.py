@@ -202,6 +202,8 @@ class Run:
 
     def train(self):
         end, saved, scored, losses = self.until(), time.time(), time.time(), []
+        if self.step >= self.plan["steps"]:
+            return  # a run that has ended stays as it is
         while not self.stop:
             stage = self.stage()
             for batch in self.data.pool(self.pool, self.weights(stage), self.level(stage)):
