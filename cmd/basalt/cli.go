@@ -52,6 +52,7 @@ type serveCmd struct {
 	tlsFlags
 	auditFlags
 	apiFlags
+	jobFlags
 	Models       []string      `arg:"" optional:"" name:"model" default:"basalt.box-v1" help:"Model: a directory with safetensors, or a .gguf file (default: the small model in this binary)."`
 	Listen       string        `default:"127.0.0.1:8080" help:"Address to listen on."`
 	ServedName   []string      `placeholder:"NAME" help:"Id of each model in the API (default: its file's name)."`

@@ -86,6 +86,7 @@ func (c *serveCmd) configure(l net.Listener, log *zap.Logger) (*server.Config, e
 	for _, step := range []func() error{
 		func() error { return c.openAPI(cfg) },
 		func() error { return c.openAudit(cfg, log) },
+		func() error { return c.openJobs(cfg, log) },
 		func() error { return c.protect(cfg, log) },
 		func() error { return c.authenticate(cfg, l, log) },
 	} {
