@@ -31,17 +31,25 @@ SITE = ["--keys", "{site}/keys", "--seal-key", "{site}/seal", "--policy", "{site
 POLICY = """principals:
   client: {tenant: site, models: ["*"], operations: ["*"]}
 """
+# Names by whose vendor a model takes a native body, and guardrails.
+NAMES = ["--alias", ",".join(f"{name}={model}" for model, names in {
+    "llama3-chat": ["meta.chat-v1:0", "anthropic.chat", "amazon.chat", "cohere.chat",
+                    "mistral.chat"],
+    "stories260K-f32": ["mistral.story", "deepseek.story", "amazon.story", "cohere.story"],
+}.items() for name in names), "--guardrails", os.path.join(HERE, "guardrails.yaml")]
 # Suites by the flags of the server that they drive.
 GROUPS = [
-    ([], ["boto3_answers.py", "boto3_errors.py", "boto3_limits.py", "openai_python.py",
-          "openai_errors.py", "langchain.py", "aws_cli.py", "aws_sdk.mjs", "openai.mjs",
-          "ai_sdk.mjs", "crowd.py"]),
+    (NAMES, ["boto3_answers.py", "boto3_converse.py", "boto3_families.py", "boto3_control.py",
+             "boto3_errors.py", "boto3_limits.py", "openai_python.py", "openai_more.py",
+             "openai_errors.py", "anthropic_client.py", "langchain.py", "langchain_more.py",
+             "aws_cli.py", "awsgo", "aws_sdk.mjs", "openai.mjs", "anthropic_bedrock.mjs", "ai_sdk.mjs",
+             "crowd.py"]),
     (["--kv-memory", "1MiB"], ["crowd.py"]),
     (["--max-seqs", "1", "--max-queue", "1"], ["overload.py"]),
     ([], ["drain.py"]),
-    (SITE, ["signed.py", "http2.mjs"]),
+    (SITE, ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
     (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
-     ["signed.py", "http2.mjs"]),
+     ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
 ]
 SUITE_SECONDS = 600
 MUST_BE_ZERO = (
@@ -82,7 +90,8 @@ def run_group(binary, flags, suites):
         status = server.stop()
     if site:
         lines.append(site.verify(binary))
-    name = " ".join(["basalt serve", *flags]).replace(" ".join(SITE), "(site)")
+    name = " ".join(["basalt serve", *flags]).replace(" ".join(SITE), "(site)").replace(
+        " ".join(NAMES), "(names)")
     lines.append(row(name, "SIGTERM", "ends with status 0", status == 0, f"it was {status}"))
     return lines
 
@@ -90,6 +99,8 @@ def run_group(binary, flags, suites):
 def check_tools():
     if sys.version_info < (3, 11):
         sys.exit("Python %d.%d is too old: the clients need 3.11 or newer" % sys.version_info[:2])
+    if not shutil.which("go"):
+        sys.exit("go is missing: install Go 1.26 or newer (https://go.dev/dl)")
     for tool in ("node", "npm"):
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: install Node.js 20 or newer (https://nodejs.org, or your "
@@ -117,6 +128,18 @@ def install():
         ["cp", *files, node],
         ["npm", "ci", "--prefix", node, "--ignore-scripts", "--silent", "--no-audit", "--no-fund"],
     ])
+    build_go()
+
+
+def build_go():
+    """Build the Go client from a copy: a module of its own, which no tool of the server's sees."""
+    source, folder = os.path.join(HERE, "awsgo"), os.path.join(CACHE, "awsgo-module")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    for f in os.listdir(source):
+        shutil.copy(os.path.join(source, f), os.path.join(folder, f.removesuffix(".txt")))
+    subprocess.run(["go", "build", "-C", folder, "-o", os.path.join(CACHE, "awsgo"), "."],
+                   check=True)
 
 
 def fresh(mark, inputs, commands):
@@ -156,7 +179,8 @@ class Site:
     def environment(self):
         return {"BASALT_ACCESS": self.access, "BASALT_SECRET": self.secret,
                 "BASALT_BEARER": self.bearer, "AWS_CA_BUNDLE": self.at("ca.pem"),
-                "NODE_EXTRA_CA_CERTS": self.at("ca.pem")}
+                "NODE_EXTRA_CA_CERTS": self.at("ca.pem"),
+                "SSL_CERT_FILE": self.at("ca.pem")}
 
     def verify(self, binary):
         p = subprocess.run([binary, "audit", "verify", self.at("log"), "--key",
@@ -226,9 +250,12 @@ def run_suite(name, server):
     environment = {k: v for k, v in os.environ.items()
                    if not k.startswith(("AWS_", "OPENAI_", "ANTHROPIC_", "LANG", "NODE_"))}
     environment.update(BASALT_ENDPOINT=server.endpoint, BASALT_PID=str(server.process.pid),
+                       BASALT_SHARED=os.path.join(HERE, "shared.json"),
                        AWS_EC2_METADATA_DISABLED="true", LANGSMITH_TRACING="false",
                        PYTHONDONTWRITEBYTECODE="1", **(site.environment() if site else {}))
-    if name.endswith(".py"):
+    if name == "awsgo":
+        command = [os.path.join(CACHE, name)]
+    elif name.endswith(".py"):
         command = [os.path.join(CACHE, "venv", "bin", "python"), path]
     else:
         # Node finds packages beside the script alone.

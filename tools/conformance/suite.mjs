@@ -42,7 +42,7 @@ function emit(line) {
 }
 
 function describe(e) {
-  const at = (e.stack ?? "").split("\n").find((l) => /\/(aws_sdk|http2|openai|ai_sdk)\.mjs/.test(l));
+  const at = (e.stack ?? "").split("\n").find((l) => /\/(?!suite)\w+\.mjs/.test(l));
   return `${e.name}: ${e.message} ${at?.trim() ?? ""}`;
 }
 
