@@ -72,12 +72,21 @@ func (x *executable) pack(b *runtime.Batch) int {
 	return p.at
 }
 
+// isDecode tells batches of one row a sequence, which graphs serve.
+func isDecode(b *runtime.Batch) bool {
+	return b.NumTokens() == b.NumSeqs() && b.NumTokens() <= maxBucket
+}
+
 // cutTiles cuts each sequence's new tokens into the tiles of attention.
 func (x *executable) cutTiles(b *runtime.Batch) {
 	x.tiles = x.tiles[:0]
+	size := int32(x.perTile)
+	if x.wideTile > 0 && !isDecode(b) {
+		size = int32(x.wideTile)
+	}
 	for s := range b.NumSeqs() {
-		for at := b.QueryStart[s]; at < b.QueryStart[s+1]; at += int32(x.perTile) {
-			n := min(int32(x.perTile), b.QueryStart[s+1]-at)
+		for at := b.QueryStart[s]; at < b.QueryStart[s+1]; at += size {
+			n := min(size, b.QueryStart[s+1]-at)
 			x.tiles = append(x.tiles, tile{at, n, int32(s), b.Positions[at]})
 		}
 	}
@@ -85,8 +94,8 @@ func (x *executable) cutTiles(b *runtime.Batch) {
 
 // shape gives the counts of a step: those of its graph's bucket for batches of decode rows.
 func (x *executable) shape(b *runtime.Batch) (d dims, decode bool) {
-	d = dims{b.NumTokens(), len(b.SampleRows), len(x.tiles), 1}
-	if b.NumTokens() != b.NumSeqs() || d.tokens > maxBucket {
+	d = dims{b.NumTokens(), len(b.SampleRows), len(x.tiles), 1, x.wideTile > 0}
+	if !isDecode(b) {
 		return d, false
 	}
 	bucket := 1
@@ -94,7 +103,7 @@ func (x *executable) shape(b *runtime.Batch) (d dims, decode bool) {
 		bucket *= 2
 	}
 	bucket = min(bucket, x.opt.MaxTokens, x.maxSamples)
-	d = dims{bucket, bucket, bucket, 1}
+	d = dims{bucket, bucket, bucket, 1, false}
 	longest := int32(0)
 	for _, n := range b.SeqLens {
 		longest = max(longest, n)

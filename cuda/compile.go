@@ -16,7 +16,8 @@ import (
 // dims are the counts that a list of launches is made for: of the step, or of its graph's bucket.
 type dims struct {
 	tokens, samples, tiles int
-	splits                 int // of attention; 1 where a block walks them all
+	splits                 int  // of attention; 1 where a block walks them all
+	wide                   bool // tiles are those of the architecture's attention
 }
 
 // launch is one kernel of the list. set gives its grid, and what else depends on the counts; it
@@ -39,6 +40,8 @@ type compiler struct {
 	regs  []driver.Ptr // by Reg
 	rope  []driver.Ptr // angles, by kind
 	ropes []runtime.RoPEAttr
+
+	tiledNow tiledInput
 }
 
 // Compile implements runtime.Device. The checkpoint is not needed afterwards. Where KVBytes is 0,
@@ -184,7 +187,7 @@ func (k *compiler) put(set func(d *dims, l *driver.Launch) bool, name string, ar
 
 // fill makes the launch of a list's entry; false when it does not run.
 func (l *launch) fill(d *dims, to *driver.Launch) bool {
-	to.Fn, to.Threads, to.Shared = l.k.fn, uint32(l.k.threads), 0
+	to.Fn, to.Threads, to.Shared = l.k.fn, uint32(l.k.threads), uint32(l.k.shared)
 	to.NumArgs = uint32(len(l.args))
 	to.Grid = [3]uint32{1, 1, 1}
 	copy(to.Args[:], l.args)

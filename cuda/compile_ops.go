@@ -11,6 +11,7 @@ import (
 
 func (k *compiler) node(n *node) error {
 	op, x := &n.op, k.x
+	k.tiledNow = tiledInput{}
 	switch op.Kind {
 	case runtime.OpEmbed:
 		table, format, rowBytes, err := k.w.table(op.Weights[0].Name)
@@ -83,13 +84,17 @@ func (k *compiler) product(p *product) {
 	if p.w.kind == "f32" || p.tiles != 0 {
 		sizes = sizes[:1]
 	}
+	last := 1 << 30
+	if k.archProduct(p, sizes[len(sizes)-1]) {
+		last = sizes[len(sizes)-1]
+	}
 	for i, cols := range sizes {
 		low, high := 0, cols
 		if i > 0 {
 			low = sizes[i-1]
 		}
 		if i == len(sizes)-1 {
-			high = 1 << 30
+			high = last
 		}
 		outs := uint32((p.w.n + 15) / 16)
 		switch {
@@ -220,9 +225,17 @@ func (k *compiler) attention(n *node) error {
 	for _, parts := range []driver.Ptr{0, x.parts} {
 		k.put(func(d *dims, l *driver.Launch) bool {
 			l.Grid = [3]uint32{uint32(d.tiles), units, uint32(d.splits)}
-			return (d.splits > 1) == (parts != 0)
+			return !d.wide && (d.splits > 1) == (parts != 0)
 		}, name, out, parts, x.queries, layer.keys, layer.values, x.in, a.Heads.Query,
 			a.Heads.KV, a.Heads.Dim, per, k.opt.BlockSize, a.Window, a.Scale)
+	}
+	if k.wideTokens(a.Heads) > 0 {
+		k.put(func(d *dims, l *driver.Launch) bool {
+			l.Grid = [3]uint32{uint32(d.tiles), units, 1}
+			return d.wide
+		}, fmt.Sprintf("bs_attention_%d_%s", a.Heads.Dim, k.dev.arch.name), out, x.queries,
+			layer.keys, layer.values, x.in, a.Heads.Query, a.Heads.KV, per, k.opt.BlockSize,
+			a.Window, a.Scale)
 	}
 	const splitsArg = 6
 	k.put(func(d *dims, l *driver.Launch) bool {

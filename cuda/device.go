@@ -22,6 +22,7 @@ type kernel struct {
 	fn      uint64
 	threads int
 	params  []bool
+	shared  int // bytes of dynamic shared memory
 }
 
 // Device is one NVIDIA GPU.
@@ -32,6 +33,9 @@ type Device struct {
 	kernels map[string]*kernel
 	native  bool  // machine code for this GPU rather than PTX
 	lost    error // why the GPU can no longer be used
+
+	arch     archKernels
+	disabled []string
 }
 
 // Open finds the driver, opens the GPU and loads the kernels.
@@ -67,13 +71,29 @@ func open(c Config) (*Device, error) {
 		return nil, err
 	}
 	d := &Device{gpu: g, cfg: c, kernels: make(map[string]*kernel)}
+	d.arch.name = archOf(g.Capability)
 	if err := d.setup(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
+// setup loads the kernels and checks those of the GPU's architecture. A check that ends the context
+// is followed by a fresh one with portable kernels alone.
 func (d *Device) setup() error {
+	err := d.start()
+	if d.arch.name == "" || !fatal(err) {
+		return err
+	}
+	d.disable("kernels", err)
+	d.arch, d.modules, d.kernels, d.lost = archKernels{}, nil, make(map[string]*kernel), nil
+	if err := d.gpu.Reset(); err != nil {
+		return err
+	}
+	return d.start()
+}
+
+func (d *Device) start() error {
 	if d.gpu.Capability < minCapability {
 		return fmt.Errorf("%s has compute capability %d.%d; 8.0 (Ampere) or later is needed",
 			d.gpu.Name, d.gpu.Capability/10, d.gpu.Capability%10)
@@ -82,7 +102,10 @@ func (d *Device) setup() error {
 		return err
 	}
 	defer d.gpu.Leave()
-	return d.loadKernels()
+	if err := d.loadKernels(); err != nil {
+		return err
+	}
+	return d.checkArch()
 }
 
 // loadKernels takes machine code where the binary, or the folder, has it for this GPU, else PTX.
@@ -120,20 +143,48 @@ func (d *Device) loadModules(images, portable []kernels.Image) error {
 		declared[p.Name] = kernels.Entries(p.Data)
 	}
 	for _, image := range images {
-		m, err := d.gpu.LoadModule(image.Data)
+		arch := image.Arch()
+		if arch != "" && arch != d.arch.name {
+			continue
+		}
+		err := d.loadModule(image, declared[image.Name])
+		if err != nil && arch != "" && !fatal(err) {
+			d.disable(image.Name, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("cannot load kernels %q: %w", image.Name, err)
 		}
-		d.modules = append(d.modules, m)
-		for _, e := range declared[image.Name] {
-			fn, err := m.Function(e.Name)
-			if err != nil {
-				return fmt.Errorf("kernel %q: %w", e.Name, err)
-			}
-			d.kernels[e.Name] = &kernel{e.Name, fn, e.Threads, e.Params}
-		}
 	}
 	return nil
+}
+
+func (d *Device) loadModule(image kernels.Image, entries []kernels.Entry) error {
+	m, err := d.gpu.LoadModule(image.Data)
+	if err != nil {
+		return err
+	}
+	d.modules = append(d.modules, m)
+	for _, e := range entries {
+		fn, err := m.Function(e.Name)
+		if err != nil {
+			return fmt.Errorf("kernel %q: %w", e.Name, err)
+		}
+		k := &kernel{e.Name, fn, e.Threads, e.Params, sharedOf(e.Name)}
+		if k.shared > 0 {
+			if err := driver.AllowShared(fn, k.shared); err != nil {
+				return fmt.Errorf("kernel %q, %d bytes of shared memory: %w", e.Name, k.shared, err)
+			}
+		}
+		d.kernels[e.Name] = k
+	}
+	return nil
+}
+
+// fatal says that an error has ended the context.
+func fatal(err error) bool {
+	var failed *driver.Error
+	return errors.As(err, &failed) && failed.Fatal()
 }
 
 // kernel finds a loaded kernel.
@@ -151,11 +202,17 @@ func (d *Device) Info() runtime.DeviceInfo {
 	if d.native {
 		kind = "native kernels"
 	}
+	features := []string{
+		fmt.Sprintf("sm_%d", d.gpu.Capability), fmt.Sprintf("%d SMs", d.gpu.SMs), kind,
+	}
+	if d.arch.linear {
+		features = append(features, d.arch.name+" products")
+	}
+	if d.arch.attention {
+		features = append(features, d.arch.name+" attention")
+	}
 	return runtime.DeviceInfo{
-		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory,
-		Features: []string{
-			fmt.Sprintf("sm_%d", d.gpu.Capability), fmt.Sprintf("%d SMs", d.gpu.SMs), kind,
-		},
+		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory, Features: features,
 	}
 }
 

@@ -58,6 +58,7 @@ func (k *compiler) buffers(regs []driver.Ptr, plan *runtime.Plan) []buffer {
 	add(&x.counts, 4*o.MaxSeqs*vocab)
 	add(&x.out, 4*x.maxSamples*(2+2*runtime.MaxLogprobs))
 	add(&x.in, x.inBytes)
+	add(&x.tiled, k.tiledBytes())
 	return list
 }
 
@@ -181,6 +182,7 @@ func (k *compiler) sizeTiles() {
 			if k.opt.KVDType != runtime.F32 {
 				k.x.perTile = 16 / per
 			}
+			k.x.wideTile = k.wideTokens(a.Heads)
 			k.x.units = a.Heads.Query / per
 			k.x.partBytes = 4 * per * (a.Heads.Dim + 2)
 		}

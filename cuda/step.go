@@ -23,7 +23,8 @@ type executable struct {
 	opt                                  runtime.CompileOptions
 	vocab, blocks, maxBlocks, maxSamples int
 	perTile, units, partBytes, inBytes   int
-	in, out, queries, parts              driver.Ptr
+	wideTile                             int // tokens of a tile of the architecture's attention
+	in, out, queries, parts, tiled       driver.Ptr
 	scratch, counts, logits              driver.Ptr
 	cache                                []cacheLayer
 	moe                                  moeScratch

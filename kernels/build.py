@@ -1,12 +1,16 @@
-"""Compiles the kernels: ptx/ for compute_80, fatbin/ for each architecture, and table.txt.
+"""Compiles the kernels: ptx/, fatbin/, manifest.json and table.txt.
 
 nvcc 13.0 is taken from PATH, else from the compiler's pinned wheels, which are installed into
-$XDG_CACHE_HOME/basalt (no GPU and no driver are needed). The table says of each kernel and
-architecture how many registers, bytes of spills and of shared memory it takes; a kernel of decode
-that spills is an error, and so is a table that differs from the committed one unless --update is
-given.
+$XDG_CACHE_HOME/basalt (no GPU and no driver are needed). A source is portable, PTX for compute_80
+and machine code for each architecture, or belongs to the one that ends its name. The table says of
+each kernel and architecture how many registers, bytes of spills and of shared memory it takes; a
+kernel of decode that spills is an error, an instruction that must be there and is not, and a table
+or PTX that differs from the committed one unless --update is given.
 """
 import argparse
+import concurrent.futures
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -18,9 +22,14 @@ import zipfile
 HERE = pathlib.Path(__file__).parent
 WHEELS = ["nvidia-cuda-nvcc==13.0.88", "nvidia-nvvm==13.0.88", "nvidia-cuda-crt==13.0.88",
           "nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cccl==13.0.85"]
-ARCHS = ["80", "90", "100", "120"]
-# Prefill's products may keep more than registers hold; nothing that decode runs may.
-MAY_SPILL = re.compile(r"bs_linear_\w+_64$")
+PORTABLE = ["80", "90", "100", "120"]
+SPECIFIC = {"sm90a": "90a", "sm100f": "100f", "sm120f": "120f"}
+# What the PTX of every kernel of a source must contain.
+MUST_HAVE = {"linear_sm90a": "wgmma.mma_async", "attention_sm90a": "wgmma.mma_async",
+             "linear_sm100f": "tcgen05.mma", "attention_sm100f": "tcgen05.mma",
+             "nvfp4_sm120f": "block_scale"}
+# Prefill may keep more than registers hold; nothing that decode runs may.
+MAY_SPILL = re.compile(r"bs_linear_\w+_64$|bs_attention_\w+_sm\w+$")
 
 
 def find_nvcc():
@@ -44,18 +53,49 @@ def find_nvcc():
     return str(nvcc)
 
 
+def targets(name):
+    """The virtual architecture of a source's PTX, and what its machine code is for."""
+    arch = SPECIFIC.get(name.rsplit("_", 1)[-1])
+    if arch:
+        return arch, [f"-gencode=arch=compute_{arch},code=sm_{arch}"]
+    codes = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in PORTABLE]
+    return "80", [*codes, "-gencode=arch=compute_80,code=compute_80"]
+
+
 def compile_one(nvcc, source):
-    """Writes the PTX and the fatbin of one source; gives the rows of its table."""
+    """Writes the PTX and the fatbin of one source, unless it has; gives the rows of its table."""
     name = source.stem
-    flags = [nvcc, "-O3", "-std=c++17", str(source)]
     ptx = HERE / "ptx" / (name + ".ptx")
-    subprocess.run([*flags, "-arch=compute_80", "-ptx", "-o", str(ptx)], check=True)
-    codes = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in ARCHS]
-    codes.append("-gencode=arch=compute_80,code=compute_80")
     fatbin = HERE / "fatbin" / (name + ".fatbin")
-    log = subprocess.run([*flags, "-fatbin", "-Xptxas", "-v", *codes, "-o", str(fatbin)],
-                         check=True, capture_output=True, text=True).stderr
-    return rows_of(log)
+    note = HERE / "fatbin" / (name + ".json")
+    if note.exists() and fatbin.exists():
+        told = json.loads(note.read_text())
+        if told["source"] == source_hash(source) and told["ptx"] == file_hash(ptx):
+            return {tuple(key): tuple(row) for key, row in told["rows"]}
+    rows = compile_anew(nvcc, source, ptx, fatbin)
+    note.write_text(json.dumps({"source": source_hash(source), "ptx": file_hash(ptx),
+                                "rows": list(rows.items())}))
+    return rows
+
+
+def compile_anew(nvcc, source, ptx, fatbin):
+    name = source.stem
+    virtual, codes = targets(name)
+    flags = [nvcc, "-O3", "-std=c++17", str(source)]
+    subprocess.run([*flags, f"-arch=compute_{virtual}", "-ptx", "-o", str(ptx)], check=True)
+    done = subprocess.run([*flags, "-fatbin", "-Xptxas", "-v", *codes, "-o", str(fatbin)],
+                          capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{name}: {done.stderr}")
+    check_instructions(name, ptx.read_text())
+    return rows_of(done.stderr)
+
+
+def check_instructions(name, ptx):
+    word = MUST_HAVE.get(name)
+    for entry in ptx.split(".visible .entry ")[1:]:
+        if word and word not in entry:
+            sys.exit(f"{entry.split('(')[0]} has no {word}")
 
 
 def rows_of(log):
@@ -72,33 +112,74 @@ def rows_of(log):
     return rows
 
 
+def by_arch(row):
+    return row[0][0], int(re.sub(r"\D", "", row[0][1]))
+
+
 def table(rows):
-    lines = [f"{'kernel':24} {'arch':>6} {'registers':>9} {'spills':>6} {'shared':>6}"]
-    for (name, arch), (registers, spill, shared) in sorted(rows.items(),
-                                                           key=lambda r: (r[0][0], int(r[0][1]))):
-        lines.append(f"{name:24} {'sm_' + arch:>6} {registers:9} {spill:6} {shared:6}")
+    lines = [f"{'kernel':26} {'arch':>7} {'registers':>9} {'spills':>6} {'shared':>6}"]
+    for (name, arch), (registers, spill, shared) in sorted(rows.items(), key=by_arch):
+        lines.append(f"{name:26} {'sm_' + arch:>7} {registers:9} {spill:6} {shared:6}")
     return "\n".join(lines) + "\n"
+
+
+def file_hash(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def source_hash(source):
+    """Of the source and what it includes."""
+    digest, seen, queue = hashlib.sha256(), set(), [source.resolve()]
+    while queue:
+        path = queue.pop()
+        if path in seen or path.name == "emulate.h":
+            continue
+        seen.add(path)
+        digest.update(path.read_bytes())
+        includes = re.findall(r'#include "([^"]+)"', path.read_text())
+        queue += sorted((path.parent / i).resolve() for i in includes)
+    return digest.hexdigest()
+
+
+def manifest(rows):
+    """What each kernel takes, beside the arguments and threads that its PTX declares."""
+    kernels = []
+    for source in sorted(HERE.glob("*/*.cu")):
+        ptx = (HERE / "ptx" / (source.stem + ".ptx")).read_text()
+        for entry in ptx.split(".visible .entry ")[1:]:
+            name, rest = entry.split("(", 1)
+            params = re.findall(r"\.param \.(u64|u32)", rest.split(")", 1)[0])
+            archs = {a: {"registers": r[0], "spills": r[1], "shared": r[2]}
+                     for (n, a), r in sorted(rows.items(), key=by_arch) if n == name}
+            kernels.append({
+                "name": name, "module": source.stem, "source": source_hash(source),
+                "arguments": ["pointer" if p == "u64" else "int32" for p in params],
+                "threads": int(re.search(r"\.maxntid (\d+)", rest)[1]), "archs": archs,
+            })
+    return json.dumps({"nvcc": "13.0", "kernels": kernels}, indent=1) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--update", action="store_true", help="write table.txt")
+    parser.add_argument("--update", action="store_true", help="write table.txt and manifest.json")
     args = parser.parse_args()
     nvcc = find_nvcc()
     print("nvcc:", nvcc)
+    sources = sorted(HERE.glob("*/*.cu"))
     rows = {}
-    for source in sorted(HERE.glob("*/*.cu")):
-        rows.update(compile_one(nvcc, source))
-    text, path = table(rows), HERE / "table.txt"
-    print(text, end="")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for result in pool.map(lambda s: compile_one(nvcc, s), sources):
+            rows.update(result)
+    print(table(rows), end="")
     spilled = [f"{n} sm_{a}" for (n, a), r in rows.items() if r[1] and not MAY_SPILL.match(n)]
     if spilled:
         sys.exit(f"these kernels of decode spill registers: {', '.join(spilled)}")
-    if args.update:
-        path.write_text(text)
-    elif not path.exists() or path.read_text() != text:
-        sys.exit("the table differs from kernels/table.txt: look at it, then run "
-                 "python3 kernels/build.py --update")
+    for path, text in ((HERE / "table.txt", table(rows)), (HERE / "manifest.json", manifest(rows))):
+        if args.update:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            sys.exit(f"{path.name} differs from the committed one: look at it, then run "
+                     "python3 kernels/build.py --update")
 
 
 if __name__ == "__main__":

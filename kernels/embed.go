@@ -21,7 +21,17 @@ type Image struct {
 	Data string
 }
 
-// Portable gives the PTX of every module, which the driver compiles for the GPU at hand.
+// Arch is the architecture that a module's kernels belong to alone, such as sm90a; "" for portable
+// ones.
+func (i *Image) Arch() string {
+	if at := strings.LastIndexByte(i.Name, '_'); at >= 0 && strings.HasPrefix(i.Name[at:], "_sm") {
+		return i.Name[at+1:]
+	}
+	return ""
+}
+
+// Portable gives the PTX of every module, which the driver compiles for the GPU at hand; that of
+// one architecture's modules is taken by its own GPUs only.
 func Portable() ([]Image, error) { return read(ptx, "ptx", ".ptx") }
 
 // Native gives the machine code that was built into this binary; none where it was built without

@@ -30,6 +30,7 @@ const (
 	NoDevice    = 100
 	NoBinary    = 209
 	NotReady    = 600
+	Timeout     = 702
 )
 
 // Error is a failed call of the driver.
@@ -145,6 +146,17 @@ func (g *GPU) Enter() error {
 
 // Leave ends what Enter began.
 func (g *GPU) Leave() { goruntime.UnlockOSThread() }
+
+// Reset destroys the primary context with all that it holds, and takes a fresh one: what an error
+// that Fatal reports leaves to do. The process must have no other use of the GPU.
+func (g *GPU) Reset() error {
+	if err := g.dev.ResetPrimaryCtx(); err != nil {
+		return wrap("cuDevicePrimaryCtxReset", err)
+	}
+	var err error
+	g.ctx, err = g.dev.RetainPrimaryCtx()
+	return wrap("cuDevicePrimaryCtxRetain", err)
+}
 
 // Close releases the context.
 func (g *GPU) Close() error { return wrap("cuDevicePrimaryCtxRelease", g.dev.ReleasePrimaryCtx()) }

@@ -9,7 +9,9 @@ package fake
 typedef struct {
     uint64_t total_memory;
     int fail_code;
-    int64_t fail_after, hang_after, launches, graph_launches, captures;
+    int64_t fail_after, hang_after;
+    int capability, arch_fault;
+    int64_t launches, graph_launches, captures;
     char wrong[256];
 } fake_state;
 
@@ -60,14 +62,21 @@ type State struct {
 	FailCode  int
 	FailAfter int64
 	// HangAfter is after how many launches the stream stops; below zero never.
-	HangAfter                         int64
+	HangAfter int64
+	// Capability is 10*major + minor of the GPU's compute capability.
+	Capability int
+	// ArchFault of kernels of one architecture: 0 none, 1 wrong results, else the code of an error
+	// that ends the context.
+	ArchFault                         int
 	Launches, GraphLaunches, Captures int64
 	// Wrong is the first rule that a caller broke.
 	Wrong string
 }
 
-// Healthy has 2 GiB and never fails.
-func Healthy() State { return State{TotalMemory: 2 << 30, FailAfter: -1, HangAfter: -1} }
+// Healthy is an Ampere with 2 GiB and never fails.
+func Healthy() State {
+	return State{TotalMemory: 2 << 30, FailAfter: -1, HangAfter: -1, Capability: 80}
+}
 
 // Driver controls a loaded fake.
 type Driver struct{ set, get, live unsafe.Pointer }
@@ -97,6 +106,7 @@ func (d *Driver) Set(s State) {
 	c := C.fake_state{
 		total_memory: C.uint64_t(s.TotalMemory), fail_code: C.int(s.FailCode),
 		fail_after: C.int64_t(s.FailAfter), hang_after: C.int64_t(s.HangAfter),
+		capability: C.int(s.Capability), arch_fault: C.int(s.ArchFault),
 		launches: C.int64_t(s.Launches), graph_launches: C.int64_t(s.GraphLaunches),
 		captures: C.int64_t(s.Captures),
 	}
@@ -110,6 +120,7 @@ func (d *Driver) State() State {
 	return State{
 		TotalMemory: uint64(c.total_memory), FailCode: int(c.fail_code),
 		FailAfter: int64(c.fail_after), HangAfter: int64(c.hang_after),
+		Capability: int(c.capability), ArchFault: int(c.arch_fault),
 		Launches: int64(c.launches), GraphLaunches: int64(c.graph_launches),
 		Captures: int64(c.captures), Wrong: C.GoString(&c.wrong[0]),
 	}

@@ -34,6 +34,10 @@ DEVICE float merged(float old, float fresh, const merge_step *s) {
     return mul_add(old, s->old, times(fresh, s->fresh));
 }
 
+DEVICE float probability(float score, float m) {
+    return m == MINUS_INFINITY ? 0.0f : expf(plus(score, -m));
+}
+
 // The first and the last position that a query at pos sees.
 DEVICE int first_seen(int pos, int window) {
     return window && pos >= window ? pos - window + 1 : 0;

@@ -13,7 +13,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 #ifdef __CUDACC__
-#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads, 1)
 #define DEVICE static __device__ __forceinline__
 #define SHARED(type, name, n) __shared__ type name[n]
 #define ALL 0xffffffffu

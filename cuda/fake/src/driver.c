@@ -7,7 +7,8 @@
 
 #include "fake.h"
 
-fake_state state = {.total_memory = 2ull << 30, .fail_after = -1, .hang_after = -1};
+fake_state state = {
+    .total_memory = 2ull << 30, .fail_after = -1, .hang_after = -1, .capability = 80};
 int fake_capturing(void);
 
 static int failed;
@@ -25,6 +26,15 @@ int device_error(void) {
         failed = state.fail_code;
     }
     return failed;
+}
+
+void device_fails(int code) { failed = code; }
+
+int cuDevicePrimaryCtxReset_v2(int dev) {
+    (void)dev;
+    failed = 0;
+    memory_reset();
+    return OK;
 }
 
 int hung(void) { return state.hang_after >= 0 && state.launches > state.hang_after; }
@@ -62,8 +72,8 @@ int cuDeviceGetAttribute(int *v, int attribute, int dev) {
     (void)dev;
     switch (attribute) {
     case 16: *v = 4; break;          // multiprocessors
-    case 75: *v = 8; break;          // compute capability
-    case 76: *v = 0; break;
+    case 75: *v = state.capability / 10; break;
+    case 76: *v = state.capability % 10; break;
     case 97: *v = 227 << 10; break;  // shared memory of a block, by request
     default: *v = 1;
     }

@@ -8,7 +8,7 @@
 
 #include "../../../kernels/common/basalt.h"
 
-enum { RUNNING, AT_WARP, AT_BLOCK, ENDED };
+enum { RUNNING, AT_WARP, AT_BLOCK, POLLING, ENDED };
 enum { STACK = 128 << 10 };
 
 typedef struct {
@@ -25,6 +25,8 @@ static void *scheduler;
 static fiber *self;
 static kernel_fn *body;
 static const word *arguments;
+static const char *failure;
+static long progress;
 
 #if defined(__x86_64__)
 // Saves the callee's registers and the stack pointer, and takes up the other stack.
@@ -67,6 +69,14 @@ static void wait_at(int state) {
 void bs_meet_block(void) { wait_at(AT_BLOCK); }
 void bs_meet_warp(void) { wait_at(AT_WARP); }
 
+// A warp looks at a barrier again when every other has had its turn.
+void fibers_poll(void) { wait_at(POLLING); }
+void fibers_progress(void) { progress++; }
+
+void fibers_fail(const char *why) {
+    if (!failure) failure = why;
+}
+
 bs_exchange *bs_exchange_now(void) {
     self->turn ^= 1;
     return &exchanges[threadIdx.x / 32][self->turn];
@@ -88,13 +98,14 @@ static void resume(int i) {
 // Runs a warp until its lanes wait for the block or have ended.
 static const char *run_warp(int first, int last) {
     for (;;) {
-        int waiting = 0, elsewhere = 0;
+        int waiting = 0, polling = 0, elsewhere = 0;
         for (int i = first; i < last; i++) {
             if (fibers[i].state == RUNNING) resume(i);
             waiting += fibers[i].state == AT_WARP;
+            polling += fibers[i].state == POLLING;
             elsewhere += fibers[i].state != AT_WARP;
         }
-        if (!waiting) return NULL;
+        if (!waiting || polling) return NULL;
         if (elsewhere) return "lanes of a warp wait at different places";
         for (int i = first; i < last; i++) fibers[i].state = RUNNING;
     }
@@ -107,19 +118,22 @@ static const char *run_block(int threads) {
         prepare(&fibers[i], enter);
     }
     for (;;) {
-        int waiting = 0, ended = 0;
+        int waiting = 0, polling = 0;
+        long before = progress;
         for (int w = 0; w < threads; w += 32) {
             const char *wrong = run_warp(w, w + 32 < threads ? w + 32 : threads);
-            if (wrong) return wrong;
+            if (wrong || failure) return wrong ? wrong : failure;
         }
         for (int i = 0; i < threads; i++) {
             waiting += fibers[i].state == AT_BLOCK;
-            ended += fibers[i].state == ENDED;
+            polling += fibers[i].state == POLLING;
         }
-        if (!waiting) return NULL;
+        if (!waiting && !polling) return NULL;
+        if (polling && progress == before) return "threads wait at a barrier for ever";
         // Threads that have ended count as arrived, as they do on a device.
+        int ready = polling ? POLLING : AT_BLOCK;
         for (int i = 0; i < threads; i++) {
-            if (fibers[i].state == AT_BLOCK) fibers[i].state = RUNNING;
+            if (fibers[i].state == ready) fibers[i].state = RUNNING;
         }
     }
 }
@@ -138,6 +152,7 @@ const char *run_grid(kernel_fn *fn, const word *args, const unsigned *grid, unsi
     if (threads < 1 || threads > MAX_THREADS) return "impossible number of threads";
     if (!make_stacks()) return "no memory for stacks";
     body = fn;
+    failure = NULL;
     arguments = args;
     gridDim = (bs_index){grid[0], grid[1], grid[2]};
     blockDim = (bs_index){threads, 1, 1};

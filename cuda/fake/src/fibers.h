@@ -11,4 +11,9 @@ enum { MAX_ARGS = 18, MAX_THREADS = 1024 };
 // Runs a grid. NULL, or what the kernel did wrong.
 const char *run_grid(kernel_fn *fn, const word *args, const unsigned *grid, unsigned threads);
 
+// For async.c: a thread waits at a barrier that has not moved, a barrier moves, a rule is broken.
+void fibers_poll(void);
+void fibers_progress(void);
+void fibers_fail(const char *why);
+
 #endif

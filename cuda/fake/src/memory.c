@@ -60,4 +60,9 @@ int memory_has(uint64_t at, uint64_t size) {
 }
 
 int memory_live(void) { return num_live; }
+
+void memory_reset(void) {
+    while (num_live) memory_give(live[0].at);
+}
+
 uint64_t memory_free(void) { return state.total_memory - used; }

@@ -1,0 +1,120 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"fmt"
+	"os"
+
+	"basalt/cuda/driver"
+	"basalt/runtime"
+)
+
+// archKernels are the kernels of one architecture: those that may stand in for portable ones.
+type archKernels struct {
+	name      string // sm90a, sm100f, sm120f; "" where the GPU's has none
+	linear    bool
+	attention bool
+	fp4       bool
+}
+
+// archOf names the kernels that belong to a compute capability (10*major + minor).
+func archOf(capability int) string {
+	switch capability {
+	case 90:
+		return "sm90a"
+	case 100, 103:
+		return "sm100f"
+	case 120, 121:
+		return "sm120f"
+	}
+	return ""
+}
+
+const (
+	tileRows = 128 // of x in a tile; TILE_ROWS in kernels/linear/tiles.h
+	wideRows = 128 // of a tile of prefill attention; PREFILL_ROWS in kernels/attention/prefill.h
+	splitRow = 2 * splitPositions
+)
+
+// sharedOf is what a kernel of one architecture takes of dynamic shared memory, in bytes.
+func sharedOf(name string) int {
+	const tile = tileRows * 64 * 2
+	switch name {
+	case "bs_linear_bf16_sm90a", "bs_linear_f16_sm90a", "bs_linear_q8_sm90a", "bs_linear_q4_sm90a":
+		return 4 * tile
+	case "bs_linear_bf16_sm100f", "bs_linear_f16_sm100f", "bs_linear_q8_sm100f",
+		"bs_linear_q4_sm100f":
+		return 3 * 2 * tile
+	case "bs_attention_64_sm90a":
+		return 64 * 2 * splitRow
+	case "bs_attention_128_sm90a":
+		return 128 * 2 * splitRow
+	case "bs_attention_64_sm100f":
+		return wideRows*splitRow + 64*(2*splitRow+2*wideRows)
+	case "bs_attention_128_sm100f":
+		return wideRows*splitRow + 128*(2*splitRow+2*wideRows)
+	}
+	return 0
+}
+
+// disable says why kernels of this architecture are not used.
+func (d *Device) disable(what string, why error) {
+	d.disabled = append(d.disabled, fmt.Sprintf("%s of %s: %v", what, d.arch.name, why))
+	fmt.Fprintf(os.Stderr, "basalt: warning: %s of %s are off: %v\n", what, d.arch.name, why)
+}
+
+// Disabled lists the kernels of the GPU's architecture that failed their check at load, and why.
+// Portable kernels do their work.
+func (d *Device) Disabled() []string { return d.disabled }
+
+// wideTokens is how many tokens a tile of the architecture's attention takes; 0 where it has none
+// for this program.
+func (k *compiler) wideTokens(h runtime.Heads) int {
+	if !k.dev.arch.attention || k.opt.KVDType != runtime.BF16 || k.opt.BlockSize%8 != 0 ||
+		h.Dim != 64 && h.Dim != 128 {
+		return 0
+	}
+	return wideRows / perToken(h, k.opt.KVDType)
+}
+
+// tiledBytes is the room for rows of x in tiles, over all products of the program.
+func (k *compiler) tiledBytes() int {
+	widest := 0
+	for i := range k.nodes {
+		op := &k.nodes[i].op
+		if k.dev.arch.linear && (op.Kind == runtime.OpLinear || op.Kind == runtime.OpLogits ||
+			op.Kind == runtime.OpMoE) {
+			widest = max(widest, (k.width(op.In[0])+63)/64*64)
+		}
+	}
+	return (k.opt.MaxTokens + tileRows - 1) / tileRows * tileRows * widest * 2
+}
+
+// tiledInput is what x.tiled holds when the products of an operation run.
+type tiledInput struct {
+	x    driver.Ptr
+	half bool
+}
+
+// archProduct appends the architecture's variant of a product, for more rows than the portable
+// kernels of decode take; false where there is none.
+func (k *compiler) archProduct(p *product, above int) bool {
+	if !k.dev.arch.linear || p.w.kind == "f32" || p.tiles != 0 {
+		return false
+	}
+	x, groups := k.x, (p.w.k+63)/64
+	if input := (tiledInput{p.x, p.w.kind == "f16"}); k.tiledNow != input {
+		k.tiledNow = input
+		k.put(func(d *dims, l *driver.Launch) bool {
+			l.Grid = [3]uint32{uint32(groups), blocks(p.numRows(d), tileRows), 1}
+			return p.numRows(d) > above
+		}, "bs_tile_rows", x.tiled, p.x, x.in, p.m, p.w.k, input.half)
+	}
+	k.put(func(d *dims, l *driver.Launch) bool {
+		l.Grid = [3]uint32{blocks(p.w.n, 128), blocks(p.numRows(d), tileRows), 1}
+		return p.numRows(d) > above
+	}, fmt.Sprintf("bs_linear_%s_%s", p.w.kind, k.dev.arch.name), p.y+driver.Ptr(4*p.at), x.tiled,
+		p.w.data, p.w.scales, p.bias, x.in, p.m, p.w.n, p.w.k, p.stride, p.w.shift)
+	return true
+}

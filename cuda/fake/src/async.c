@@ -1,0 +1,155 @@
+// What kernels of Hopper and Blackwell call (kernels/common/async.h), as PTX describes it: barriers
+// with phases, bulk copies that end at once, products whose operands descriptors find, tensor
+// memory.
+#include <string.h>
+
+#include "../../../kernels/common/async.h"
+#include "../../../kernels/linear/nvfp4.h"
+#include "fibers.h"
+
+enum { LANES = 128, COLUMNS = 512, MAX_DYNAMIC = 227 << 10 };
+
+// A barrier as its eight bytes.
+typedef struct {
+    u16 expected, missing;
+    u32 phases;
+} barrier;
+
+_Alignas(1024) u8 bs_dynamic[MAX_DYNAMIC];
+static float tensor[LANES][COLUMNS];
+
+u32 shared_at(const void *p) {
+    u64 at = (u64)((const u8 *)p - bs_dynamic);
+    if (at >= MAX_DYNAMIC) fibers_fail("an operand lies outside dynamic shared memory");
+    return (u32)at;
+}
+
+void barrier_open(u64 *b, int arrivals) {
+    barrier fresh = {(u16)arrivals, (u16)arrivals, 0};
+    memcpy(b, &fresh, sizeof fresh);
+}
+
+void barrier_arrive(u64 *b) {
+    barrier now;
+    memcpy(&now, b, sizeof now);
+    if (now.missing == 0) fibers_fail("an arrival at a barrier that was not opened");
+    if (--now.missing == 0) {
+        now.missing = now.expected;
+        now.phases++;
+    }
+    memcpy(b, &now, sizeof now);
+    fibers_progress();
+}
+
+// The phase of a parity has ended when the current one has the other.
+void barrier_wait(u64 *b, int parity) {
+    for (;;) {
+        barrier now;
+        memcpy(&now, b, sizeof now);
+        if ((int)(now.phases & 1) != parity) return;
+        fibers_poll();
+    }
+}
+
+void bulk_copy(void *to, const void *from, int bytes, u64 *b) {
+    if (bytes % 16 || shared_at(to) % 16 || (u64)from % 16) fibers_fail("a crooked bulk copy");
+    memcpy(to, from, (size_t)bytes);
+    barrier_arrive(b);
+}
+
+void async_16(void *to, const void *from) {
+    if (shared_at(to) % 16 || (u64)from % 16) fibers_fail("a crooked copy of 16 bytes");
+    if (from) {
+        memcpy(to, from, 16);
+    } else {
+        memset(to, 0, 16);
+    }
+}
+
+// Value (row, k) of an operand; k is below 16.
+static float operand_at(u64 descriptor, int row, int k, int f16) {
+    u32 at = (u32)(descriptor & 0x3fff) << 4, lead = (u32)(descriptor >> 16 & 0x3fff) << 4;
+    u32 stride = (u32)(descriptor >> 32 & 0x3fff) << 4;
+    at += (u32)row / 8 * stride + (u32)k / 8 * lead + (u32)row % 8 * 16 + (u32)k % 8 * 2;
+    if (at + 2 > MAX_DYNAMIC) fibers_fail("an operand lies outside dynamic shared memory");
+    u16 x;
+    memcpy(&x, bs_dynamic + at, 2);
+    return f16 ? from_f16(x) : from_bf16(x);
+}
+
+void group_mma(float *d, const u32 *a, u64 b, int fresh, int columns, int f16) {
+    bs_exchange *e = bs_exchange_now();
+    int lane = bs_lane();
+    memcpy(e->a[lane], a, sizeof e->a[lane]);
+    bs_meet_warp();
+    for (int i = 0; i < columns / 2; i++) {
+        int high = i % 4 / 2, col = i / 4 * 8 + lane % 4 * 2 + i % 2;
+        float sum = fresh ? 0 : d[i];
+        for (int k = 0; k < 16; k++) {
+            u32 word = e->a[lane / 4 * 4 + k % 8 / 2][high + k / 8 * 2];
+            sum += bs_half_of(word, k % 2, f16) * operand_at(b, col, k, f16);
+        }
+        d[i] = sum;
+    }
+}
+
+void tensor_take(u32 *at, int columns) {
+    if (columns < 32 || columns > COLUMNS || columns & (columns - 1)) {
+        fibers_fail("an impossible number of columns of tensor memory");
+    }
+    *at = 0;
+    bs_meet_warp();
+}
+
+void tensor_give(u32 at, int columns) {
+    (void)at;
+    (void)columns;
+    bs_meet_warp();
+}
+
+void tensor_mma(u32 d, u64 a, u64 b, u32 shape, int fresh) {
+    int n = (int)(shape >> 17 & 63) * 8, f16 = !(shape >> 7 & 7);
+    if ((shape >> 24 & 31) != 8 || n < 16 || n > 256 || n % 16 || (shape >> 4 & 3) != 1 ||
+        !(a >> 46 & 1) || !(b >> 46 & 1) || (int)(d & 0xffff) + n > COLUMNS) {
+        fibers_fail("an impossible shape of a tensor product");
+        return;
+    }
+    for (int row = 0; row < LANES; row++) {
+        float x[16];
+        for (int k = 0; k < 16; k++) x[k] = operand_at(a, row, k, f16);
+        for (int col = 0; col < n; col++) {
+            float *to = &tensor[row][(d & 0xffff) + (u32)col], sum = fresh ? 0 : *to;
+            for (int k = 0; k < 16; k++) sum += x[k] * operand_at(b, col, k, f16);
+            *to = sum;
+        }
+    }
+}
+
+void tensor_read(float *v, u32 at) {
+    int lane = (int)(at >> 16) + bs_lane();
+    if ((at >> 16) / 32 != threadIdx.x / 32 % 4 || (at & 0xffff) + 16 > COLUMNS) {
+        fibers_fail("a warp reads lanes of tensor memory that are another's");
+        return;
+    }
+    memcpy(v, &tensor[lane][at & 0xffff], 16 * sizeof *v);
+    bs_meet_warp();
+}
+
+void mma_nvfp4(float *c, const u32 *a, const u32 *b, u32 sa, u32 sb) {
+    bs_exchange *e = bs_exchange_now();
+    int lane = bs_lane();
+    memcpy(e->a[lane], a, sizeof e->a[lane]);
+    memcpy(e->b[lane], b, sizeof e->b[lane]);
+    e->value[lane] = (u64)sb << 32 | sa;
+    bs_meet_warp();
+    for (int i = 0; i < 4; i++) {
+        int high = i / 2, col = lane % 4 * 2 + i % 2;
+        u32 rows = (u32)e->value[lane / 4 * 4 + high], cols = (u32)(e->value[col * 4] >> 32);
+        for (int k = 0; k < 64; k++) {
+            u32 x = e->a[lane / 4 * 4 + k % 32 / 8][high + k / 32 * 2] >> 4 * (k % 8) & 15;
+            u32 y = e->b[col * 4 + k % 32 / 8][k / 32] >> 4 * (k % 8) & 15;
+            float s = from_ue4m3(rows >> k / 16 * 8 & 255) * from_ue4m3(cols >> k / 16 * 8 & 255);
+            c[i] += from_e2m1(x) * from_e2m1(y) * s;
+        }
+    }
+}
