@@ -104,6 +104,9 @@ func (s *Server) newSecondRequest(x *exchange, q *http.Request) *request {
 		r.record.refusal = guardSecond(r)
 	}
 	if r.record.refusal == nil {
+		r.record.refusal = checkBidirectional(r.path)
+	}
+	if r.record.refusal == nil {
 		r.body, r.record.refusal = s.readSecond(x, q, r)
 	}
 	return r

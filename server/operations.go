@@ -93,6 +93,18 @@ func modelOperations() map[string]func(id string) operation {
 	}
 }
 
+// bidirectional is the operation of models that listen while they speak.
+const bidirectional = "invoke-with-bidirectional-stream"
+
+// checkBidirectional refuses that operation by its path: its body has no end to wait for.
+func checkBidirectional(path string) *api.Error {
+	if _, op, ok := splitModelPath(path); !ok || op != bidirectional {
+		return nil
+	}
+	return api.FieldError("modelId", "InvokeModelWithBidirectionalStream is for models of speech, "+
+		"and none is served here; use ConverseStream")
+}
+
 func converse(id string, stream bool) operation {
 	action := "Converse"
 	if stream {

@@ -176,6 +176,9 @@ func (s *Server) find(path string) ([]route, *api.Error) {
 			return t, err
 		}
 	}
+	if err := checkBidirectional(path); err != nil {
+		return nil, err
+	}
 	if escaped, op, ok := splitModelPath(path); ok {
 		o, known := modelOperations()[op]
 		if !known {

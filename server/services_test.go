@@ -2,8 +2,10 @@ package server
 
 import (
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestControlPlane(t *testing.T) { both(t, testControlPlane) }
@@ -45,6 +47,32 @@ func testControlPlane(t *testing.T, start starter) {
 		if a := get(path); a.status != 200 || !strings.Contains(a.body, "ummaries\":[]") {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
+	}
+}
+
+func TestSpeechIsRefused(t *testing.T) { both(t, testSpeechIsRefused) }
+
+func testSpeechIsRefused(t *testing.T, start starter) {
+	f := start(t, setup{})
+	a := f.post("/model/tiny/invoke-with-bidirectional-stream", "")
+	if message, name := awsError(t, a); a.status != 400 || name != "ValidationException" ||
+		!strings.Contains(message, "use ConverseStream") {
+		t.Errorf("%d %s: %s", a.status, name, message)
+	}
+}
+
+// TestSpeechIsRefusedBeforeItEnds sends a body that never ends, as the SDKs do.
+func TestSpeechIsRefusedBeforeItEnds(t *testing.T) {
+	f := start(t, setup{})
+	c := f.dial()
+	path := "/model/tiny/invoke-with-bidirectional-stream"
+	_, err := io.WriteString(c, preface+frame(frameSettings, 0, 0, "")+
+		frame(frameHeaders, flagEndBlock, 1, block(fields("POST", path)...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := firstAnswer(c, 5*time.Second); got != "400" {
+		t.Error(got)
 	}
 }
 

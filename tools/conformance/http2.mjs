@@ -82,6 +82,19 @@ suite.test("Converse", "a large body", async () => {
   includes(error.message, "Input is too long", "the message");
 });
 
+suite.test("InvokeModelWithBidirectionalStream", "a clear error at once", async () => {
+  async function* endless() {
+    yield { chunk: { bytes: Buffer.from('{"event":{"sessionStart":{}}}') } };
+    await new Promise((done) => setTimeout(done, 3000).unref());
+  }
+  const begun = Date.now();
+  const error = await rejected(() => signed.send(
+    new sdk.InvokeModelWithBidirectionalStreamCommand({ modelId: CHAT, body: endless() })));
+  equal(error.name, "ValidationException", "the error");
+  includes(error.message, "use ConverseStream", "the message");
+  equal(Date.now() - begun < 2000, true, "it came at once");
+});
+
 suite.test("Converse", "by API key", async () => {
   const client = new sdk.BedrockRuntimeClient({
     ...base, token: { token: process.env.BASALT_BEARER },

@@ -37,7 +37,7 @@ NAMES = ["--alias", ",".join(f"{name}={model}" for model, names in {
                     "mistral.chat"],
     "stories260K-f32": ["mistral.story", "deepseek.story", "amazon.story", "cohere.story"],
 }.items() for name in names), "--guardrails", os.path.join(HERE, "guardrails.yaml")]
-# Suites by the flags of the server that they drive.
+# Suites by the flags of the server that they drive, and its models if others than MODELS.
 GROUPS = [
     (NAMES, ["boto3_answers.py", "boto3_converse.py", "boto3_families.py", "boto3_control.py",
              "boto3_errors.py", "boto3_limits.py", "openai_python.py", "openai_more.py",
@@ -47,6 +47,8 @@ GROUPS = [
     (["--kv-memory", "1MiB"], ["crowd.py"]),
     (["--max-seqs", "1", "--max-queue", "1"], ["overload.py"]),
     ([], ["drain.py"]),
+    # The model in the binary. A client offers tools by a part of the name alone.
+    (["--alias", "anthropic.claude-box=basalt.box-v1"], ["box.py", "box.mjs"], []),
     (SITE, ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
     (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
      ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
@@ -66,10 +68,10 @@ def main():
     args = p.parse_args()
     install()
     lines = []
-    for flags, suites in GROUPS:
+    for flags, suites, *models in GROUPS:
         suites = [s for s in suites if s in args.suites or not args.suites]
         if suites:
-            lines += run_group(args.binary, flags, suites)
+            lines += run_group(args.binary, [*(models[0] if models else MODELS), *flags], suites)
     results = [line for line in lines if "case" in line] + agreement(lines)
     if args.json:
         with open(args.json, "w") as f:
@@ -91,7 +93,7 @@ def run_group(binary, flags, suites):
     if site:
         lines.append(site.verify(binary))
     name = " ".join(["basalt serve", *flags]).replace(" ".join(SITE), "(site)").replace(
-        " ".join(NAMES), "(names)")
+        " ".join(NAMES), "(names)").replace(" ".join(MODELS), "(models)")
     lines.append(row(name, "SIGTERM", "ends with status 0", status == 0, f"it was {status}"))
     return lines
 
@@ -198,7 +200,7 @@ class Server:
         flags = [f.replace("{site}", site.folder) if site else f for f in flags]
         self.log = open(os.path.join(CACHE, "server.log"), "w")
         self.process = subprocess.Popen(
-            [binary, "serve", *MODELS, "--listen", "127.0.0.1:0", *flags], cwd=ROOT,
+            [binary, "serve", *flags, "--listen", "127.0.0.1:0"], cwd=ROOT,
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.endpoint = ""
         for line in self.process.stdout:
