@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"basalt/internal/testmodel"
 	"basalt/neuron/export"
 	"basalt/neuron/fake"
 	"basalt/neuron/fakelib"
@@ -150,23 +149,10 @@ func TestDeviceGivesWhatTheEvaluatorGives(t *testing.T) {
 	f("async", "mistral", "narrow", func(s *export.Settings, c *Config) {
 		s.Scope, c.Async = lower.LayerScope, true
 	})
-	f("two cores", "qwen2", "wide", func(s *export.Settings, _ *Config) { s.TP = 2 })
-	f("four cores", "llama", "many", func(s *export.Settings, _ *Config) {
+	f("two cores", "qwen2", "odd", func(s *export.Settings, _ *Config) { s.TP = 2 })
+	f("four cores", "mistral", "many", func(s *export.Settings, _ *Config) {
 		s.TP, s.Scope = 4, lower.LayerScope
 	})
-}
-
-// TestFamiliesOnTheDevice: every family loads and gives the reference's logits.
-func TestFamiliesOnTheDevice(t *testing.T) {
-	for _, family := range testmodel.Families() {
-		p, c := newModel(t, family, "narrow", runtime.F32)
-		want := rows(t, reference(t, p, c, testOptions), p.Vocab, testOptions)
-		t.Run(family, func(t *testing.T) {
-			d := openFake(t, fakeConfig(t, exported(t, p, testSettings())))
-			got := rows(t, compileFake(t, d, p, c, testOptions), p.Vocab, testOptions)
-			checkRows(t, family, got, want, p.Vocab, 1e-5)
-		})
-	}
 }
 
 // TestExportsAreDeterministic: the same program and settings give the same files.
