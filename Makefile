@@ -84,6 +84,10 @@ bench-record: build ## make bench, and add the run to bench/history
 	@git diff --quiet HEAD -- ':!bench/history' || { echo "commit first: a run is recorded under its commit"; exit 1; }
 	./basalt bench run --workloads '$(WORKLOADS)' --rounds $(ROUNDS_BENCH) --record
 
+.PHONY: bench-http
+bench-http: prereq ## the API without arithmetic: Converse by 1, 64 and 1,024 connections, and a streamed token
+	$(GO) test ./server -run '^$$' -bench 'Converse|StreamedToken' -benchtime 3s
+
 BASE ?= HEAD~1
 bench-regress: build ## this tree and the commit BASE in turn: what is better, worse, or the same
 	rm -rf $(CACHE)/base && mkdir -p $(CACHE)/base
