@@ -14,16 +14,29 @@ import (
 	"basalt/server/jobs"
 )
 
-// jobReady says whether a record may begin: only where the model has nothing else to do with its
-// room. A quarter of its sequences and of its cache stays free for who comes next.
-func (s *Server) jobReady(j *jobs.Job) bool {
+// beginRecord takes room for a record, only where the model has nothing else to do with it. A
+// quarter of its sequences and of its cache stays free for who comes next.
+func (s *Server) beginRecord(j *jobs.Job) (end func(), ok bool) {
 	m := s.modelOf(j.Model)
 	if m == nil || m.Loop.Health() != nil || s.draining.Load() || s.auditable() != nil {
-		return false
+		return nil, false
 	}
+	b := s.backlog
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	st, cfg := m.Loop.Stats(), m.Loop.Config()
-	return st.Waiting <= int(s.backlog.flying[m].Load()) &&
-		st.Running < cfg.MaxSeqs-cfg.MaxSeqs/4 && 4*st.BlocksUsed <= 3*st.BlocksTotal
+	own := b.flying[m]
+	// The loop's numbers are those of its last step: what began since is not in them.
+	others := max(0, st.Running+st.Waiting-own)
+	if others+own >= cfg.MaxSeqs-cfg.MaxSeqs/4 || 4*st.BlocksUsed > 3*st.BlocksTotal {
+		return nil, false
+	}
+	b.flying[m]++
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.flying[m]--
+	}, true
 }
 
 // jobPrincipal is who asked for a job, as the policy is now, with the lowest priority there is. The
@@ -69,10 +82,6 @@ func (s *Server) doRecord(ctx context.Context, j *jobs.Job, record, attempt int,
 		return jobs.Result{}, &jobs.Failure{
 			Message: fmt.Sprintf("%s may not do this any more (%s)", who.Name, op.action),
 		}
-	}
-	if m := s.modelOf(j.Model); m != nil {
-		s.backlog.flying[m].Add(1)
-		defer s.backlog.flying[m].Add(-1)
 	}
 	r := s.recordRequest(ctx, j, record, who, op)
 	defer r.cancel(nil)

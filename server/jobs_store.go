@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,8 +21,10 @@ const jobPriority = 1 << 20
 
 // backlog is the server's part in jobs.
 type backlog struct {
-	store  *jobs.Store              // nil: there are no jobs here
-	flying map[*model]*atomic.Int64 // records of jobs that a model works on
+	store *jobs.Store // nil: there are no jobs here
+
+	mu     sync.Mutex
+	flying map[*model]int // records that a model works on
 }
 
 // ticket marks a request that is a record of a job.
@@ -32,11 +34,7 @@ type ticket struct {
 }
 
 func (s *Server) newBacklog() *backlog {
-	b := &backlog{store: s.cfg.Jobs, flying: map[*model]*atomic.Int64{}}
-	for _, m := range s.served {
-		b.flying[m] = &atomic.Int64{}
-	}
-	return b
+	return &backlog{store: s.cfg.Jobs, flying: map[*model]int{}}
 }
 
 // startJobs goes on with the jobs that the store has.
@@ -45,7 +43,7 @@ func (s *Server) startJobs() {
 		return
 	}
 	s.backlog.store.Start(jobs.Work{
-		Fetch: s.fetchJob, Checker: s.jobChecker, Ready: s.jobReady, Do: s.doRecord,
+		Fetch: s.fetchJob, Checker: s.jobChecker, Begin: s.beginRecord, Do: s.doRecord,
 		Deliver: s.deliverJob, Report: s.reportJob,
 	})
 }

@@ -51,7 +51,7 @@ func (w *shop) work() Work {
 				return w.check(string(line))
 			}
 		},
-		Ready: func(*Job) bool { return w.ready == nil || w.ready() },
+		Begin: func(*Job) (func(), bool) { return func() {}, w.ready == nil || w.ready() },
 		Report: func(_ *Job, what string, err error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

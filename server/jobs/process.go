@@ -75,25 +75,27 @@ func (p *pump) peek() (int, bool) {
 	return p.next, p.next < len(p.in.lines)
 }
 
-// slot is where a record's place is asked for, nil while none may begin.
+// slot is where a record's slot is asked for, nil while none may begin.
 func (p *pump) slot(left bool) chan<- struct{} {
 	p.waiting = nil
 	if !left {
 		return nil
 	}
-	wait := time.Until(p.paused)
-	if wait <= 0 && !p.s.cfg.Work.Ready(p.j) {
-		wait = busyWait
-	}
-	if wait > 0 {
+	if wait := time.Until(p.paused); wait > 0 {
 		p.waiting = time.After(wait)
 		return nil
 	}
 	return p.s.slots
 }
 
-// begin starts a record, whose place is taken.
+// begin starts a record, whose slot is taken, if there is room for it.
 func (p *pump) begin(ctx context.Context, record int) {
+	end, ok := p.s.cfg.Work.Begin(p.j)
+	if !ok {
+		<-p.s.slots
+		p.paused = time.Now().Add(busyWait)
+		return
+	}
 	if len(p.again) > 0 {
 		p.again = p.again[1:]
 	} else {
@@ -113,6 +115,7 @@ func (p *pump) begin(ctx context.Context, record int) {
 			return err
 		})
 		l.res.Record, l.res.Body = record, oneLine(l.res.Body)
+		end()
 		<-p.s.slots
 		p.landed <- l
 	}()

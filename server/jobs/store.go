@@ -21,8 +21,8 @@ type Work struct {
 	// Checker makes the function that looks at each record before the first is done. A *Fault of
 	// it refuses the job.
 	Checker func(j *Job) func(record int, line []byte) error
-	// Ready says whether a record of the job may begin now.
-	Ready func(j *Job) bool
+	// Begin takes room for a record of the job, if there is any now. end gives it back.
+	Begin func(j *Job) (end func(), ok bool)
 	// Do does a record. attempt counts from 1. It must not panic.
 	Do func(ctx context.Context, j *Job, record, attempt int, line []byte) (Result, error)
 	// Deliver gives the results out, and names the files that it made. It may be called again with
