@@ -76,18 +76,17 @@ INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
 // BF16 products take rows of BF16; an odd last k is paired with zero on both sides.
 #define BF16_PRODUCTS
 
-enum { BF16_AHEAD = 2304 };
-
 INL void tile_bf16(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const char *x[MAX_ROWS];
-    const uint8_t *w = t->codes;
+    const uint8_t *w = t->codes, *f = t->fetch;
     EACH_ROW(r, m) {
         acc[r] = t->accumulate ? vf_load(t->out + r * t->stride) : vf_zero();
         x[r] = (const char *)t->rows[r] + t->at;
     }
     for (int64_t k = 0; k < t->k; k += 2, w += 4 * TILE) {
-        vprefetch(w + BF16_AHEAD);
+        vprefetch(f);
+        f += t->fetch_step;
         __m512bh c = (__m512bh)line(w);
         EACH_ROW(r, m) {
             int32_t pair;

@@ -79,6 +79,8 @@ typedef struct {
     int64_t stride;     // floats between rows of out
     int32_t k;          // length of the sum
     int32_t accumulate; // start from out instead of zero
+    int32_t fetch_step; // bytes to prefetch from fetch on, for each 64 bytes of codes
+    const uint8_t *fetch;
 } tile_args;
 
 typedef void (*tile_fn)(const tile_args *t);

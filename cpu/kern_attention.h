@@ -6,13 +6,14 @@
 #ifndef BASALT_CPU_KERN_ATTENTION_H
 #define BASALT_CPU_KERN_ATTENTION_H
 
-// Runs the micro-kernel over any number of rows.
+// Runs the micro-kernel over any number of rows; the first call prefetches.
 static void run_tiles(const tile_fn *table, tile_args t, int rows) {
     while (rows > 0) {
         int m = rows < KERNEL_ROWS ? rows : KERNEL_ROWS;
         table[m](&t);
         t.rows += m;
         t.out += m * t.stride;
+        t.fetch_step = 0;
         rows -= m;
     }
 }
@@ -28,14 +29,23 @@ INL int lane_of(const split_args *s, int position) {
     return (position - s->first) / s->block_size * s->padded_block;
 }
 
+// The block two after that of a position; the last for those at the end. Blocks lie anywhere, so
+// that the processor does not see them coming.
+INL const uint8_t *coming_block(const split_args *s, const uint8_t *base, int position) {
+    int p = position + 2 * s->block_size;
+    return block_of(s, base, p < s->last ? p : s->last - 1);
+}
+
 static void score_blocks(const split_args *s) {
     int64_t tile_bytes = (int64_t)s->dim * TILE * element(s->kv);
     for (int p = s->first; p < s->last; p += s->block_size) {
         int n = s->last - p < s->block_size ? s->last - p : s->block_size;
         tile_args t = {.codes = block_of(s, s->keys, p), .rows = s->queries,
-                       .out = s->scores + lane_of(s, p), .stride = s->lanes, .k = s->dim};
+                       .out = s->scores + lane_of(s, p), .stride = s->lanes, .k = s->dim,
+                       .fetch_step = 64, .fetch = coming_block(s, s->keys, p)};
         for (int i = 0; i < n; i += TILE, t.codes += tile_bytes, t.out += TILE) {
             run_tiles(tiles[s->kv], t, s->rows);
+            t.fetch += tile_bytes;
         }
     }
 }
@@ -86,9 +96,11 @@ static void weigh_values(const split_args *s, const void *const *probs, int64_t 
             rows[r] = (const char *)probs[r] + lane_of(s, p) * lane_bytes;
         }
         tile_args t = {.codes = block_of(s, s->values, p), .rows = rows, .out = s->out,
-                       .stride = s->dim, .k = n, .accumulate = p > s->first};
+                       .stride = s->dim, .k = n, .accumulate = p > s->first, .fetch_step = 64,
+                       .fetch = coming_block(s, s->values, p)};
         for (int d = 0; d < s->dim; d += TILE, t.codes += column_bytes, t.out += TILE) {
             run_tiles(tiles[s->kv], t, s->rows);
+            t.fetch += column_bytes;
         }
     }
 }

@@ -42,6 +42,9 @@ static double peak_bf16(int64_t rounds) {
 }
 #endif
 
+// Bytes that a read fetches ahead of their use.
+enum { AHEAD = 2304 };
+
 static double read_all(const void *data, int64_t bytes) {
     const float *p = data;
     vf s[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};

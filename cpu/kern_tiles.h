@@ -6,8 +6,17 @@
 #ifndef BASALT_CPU_KERN_TILES_H
 #define BASALT_CPU_KERN_TILES_H
 
-// Bytes of codes that are fetched ahead of their use.
-enum { AHEAD = 2304 };
+// Lines to prefetch for each number of lines used.
+INL int lines_ahead(const tile_args *t, int lines) { return (lines * t->fetch_step + 63) / 64; }
+
+INL const uint8_t *fetch_ahead(const uint8_t *p, int lines, int most) {
+    if (lines == most) {
+        for (int i = 0; i < most; i++) vprefetch(p + 64 * i);
+    } else {
+        for (int i = 0; i < lines; i++) vprefetch(p + 64 * i);
+    }
+    return p + 64 * lines;
+}
 
 INL const void *row_at(const tile_args *t, int r) { return (const char *)t->rows[r] + t->at; }
 
@@ -23,11 +32,14 @@ INL void tile_end(int m, const tile_args *t, const vf *acc) {
 
 INL void tile_f32(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
+    const uint8_t *f = t->fetch;
+    int64_t step = t->fetch_step;
     const float *x[MAX_ROWS], *w = (const float *)t->codes;
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int64_t k = 0; k < t->k; k++, w += TILE) {
-        vprefetch((const char *)w + AHEAD);
+        vprefetch(f);
+        f += step;
         vf c = vf_load(w);
         EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
     }
@@ -36,12 +48,15 @@ INL void tile_f32(int m, const tile_args *t) {
 
 INL void tile_f16(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
+    const uint8_t *f = t->fetch;
+    int64_t step = t->fetch_step / 2;
     const float *x[MAX_ROWS];
     const uint8_t *w = t->codes;
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int64_t k = 0; k < t->k; k++, w += 2 * TILE) {
-        vprefetch(w + AHEAD);
+        vprefetch(f);
+        f += step;
         vf c = vf_load_f16(w);
         EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
     }
@@ -51,13 +66,16 @@ INL void tile_f16(int m, const tile_args *t) {
 #ifndef BF16_PRODUCTS
 INL void tile_bf16(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
+    const uint8_t *f = t->fetch;
+    int64_t step = t->fetch_step;
     const float *x[MAX_ROWS];
     const uint8_t *w = t->codes;
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
     int64_t k = 0;
     for (; k + 1 < t->k; k += 2, w += 4 * TILE) {
-        vprefetch(w + AHEAD);
+        vprefetch(f);
+        f += step;
         vf c = vf_bf16_even(w);
         EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
         IN_ORDER();
@@ -73,10 +91,6 @@ INL void tile_bf16(int m, const tile_args *t) {
 }
 #endif
 
-INL void fetch_codes(const uint8_t *codes, int bytes) {
-    for (int i = 0; i < bytes; i += 64) vprefetch(codes + AHEAD + i);
-}
-
 // acc += d * x's scale * sum.
 INL vf add_block(vf acc, vi sum, vf d, float scale) {
     return vf_fma(vf_from(sum), vf_mul(d, vf_set(scale)), acc);
@@ -91,12 +105,13 @@ INL vi minus_sum(const act_block *x, int shift) {
 INL void tile_q4_0(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
-    const uint8_t *w = t->codes, *s = t->scales;
+    const uint8_t *w = t->codes, *s = t->scales, *f = t->fetch;
+    const int lines = lines_ahead(t, 4);
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / BLOCK; b > 0; b--, w += 256, s += 32) {
         vi sum[MAX_ROWS];
-        fetch_codes(w, 256);
+        f = fetch_ahead(f, lines, 4);
         EACH_ROW(r, m) sum[r] = minus_sum(x[r], 3);
         dot4(m, w, x, sum);
         vf d = vf_load_f16(s);
@@ -119,12 +134,13 @@ INL vi q8_start(const q8_row *x) { return Q8_ORDER == Q8_SIGNED ? vi_set(0) : mi
 INL void tile_q8_0(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const q8_row *x[MAX_ROWS];
-    const uint8_t *w = t->codes, *s = t->scales;
+    const uint8_t *w = t->codes, *s = t->scales, *f = t->fetch;
+    const int lines = lines_ahead(t, 8);
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / BLOCK; b > 0; b--, w += 512, s += 32) {
         vi sum[MAX_ROWS];
-        fetch_codes(w, 512);
+        f = fetch_ahead(f, lines, 8);
         EACH_ROW(r, m) sum[r] = q8_start(x[r]);
         dot8(m, w, x, sum);
         vf d = vf_load_f16(s);
@@ -140,14 +156,15 @@ INL void tile_q8_0(int m, const tile_args *t) {
 INL void tile_k45(int m, int bits, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
-    const uint8_t *w = t->codes, *s = t->scales;
+    const uint8_t *w = t->codes, *s = t->scales, *f = t->fetch;
+    const int lines = lines_ahead(t, bits);
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / SUPER; b > 0; b--, s += 320) {
         vf d = vf_load_f16(s), dmin = vf_load_f16(s + 32);
         for (int i = 0; i < 8; i++, w += 64 * bits) {
             vi sum[MAX_ROWS];
-            fetch_codes(w, 64 * bits);
+            f = fetch_ahead(f, lines, bits);
             EACH_ROW(r, m) sum[r] = vi_set(0);
             if (bits == 4) {
                 dot4(m, w, x, sum);
@@ -172,14 +189,15 @@ INL void tile_q5_k(int m, const tile_args *t) { tile_k45(m, 5, t); }
 INL void tile_q6_k(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
-    const uint8_t *w = t->codes, *s = t->scales;
+    const uint8_t *w = t->codes, *s = t->scales, *f = t->fetch;
+    const int lines = lines_ahead(t, 6);
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / SUPER; b > 0; b--, s += 288) {
         vf d = vf_load_f16(s);
         for (int i = 0; i < 8; i++, w += 384) {
             vi sum[MAX_ROWS];
-            fetch_codes(w, 384);
+            f = fetch_ahead(f, lines, 6);
             EACH_ROW(r, m) sum[r] = vi_shl(vi_set(x[r]->minus_low), 5);
             dot6(m, w, x, 0, sum);
             vf scale = vf_mul(d, vf_load_s8(s + 32 + 32 * i));

@@ -8,6 +8,7 @@
 enum {
     CHUNK_BYTES = 8 << 10, // of a tile's codes that stay in the first-level cache for all rows
     TASK_BYTES = 96 << 10, // of weights
+    AHEAD = 2304,          // bytes of codes that are prefetched when one call takes all rows
 };
 
 static int64_t number_bytes(int format) { return format == F32 ? 4 : 2; }
@@ -44,37 +45,52 @@ static int64_t row_bytes(int form, int64_t k) {
     return k * 4;
 }
 
-// A part of the tile's k, of every row; rows are taken in nearly equal runs.
-static void run_chunk(const kernels *k, const matrix *m, tile_args t, int count) {
-    int runs = ceil_div(count, k->rows[m->format]);
-    const void *const *rows = t.rows;
-    float *out = t.out;
-    for (int i = 0; i < runs; i++) {
-        int first = count * i / runs, end = count * (i + 1) / runs;
-        t.rows = rows + first;
-        t.out = out + first * t.stride;
-        k->tile[m->format][end - first](&t);
-    }
-}
-
 // k of a chunk.
 static int chunk_of(const matrix *m) {
     int supers = CHUNK_BYTES / m->code_step;
     return (supers > 1 ? supers : 1) * SUPER;
 }
 
+// A chunk of the tile's k, of every row; rows are taken in nearly equal runs. Each run prefetches
+// its share of the chunk after this one, which begins at t.fetch.
+static void run_chunk(const kernels *k, const matrix *m, tile_args t, int count) {
+    int runs = ceil_div(count, k->rows[m->format]);
+    const void *const *rows = t.rows;
+    const uint8_t *fetch = t.fetch;
+    float *out = t.out;
+    int64_t bytes = (int64_t)t.k * m->code_step / SUPER;
+    t.fetch_step = 64 / runs;
+    for (int i = 0; i < runs; i++) {
+        int first = count * i / runs, end = count * (i + 1) / runs;
+        t.rows = rows + first;
+        t.out = out + first * t.stride;
+        t.fetch = fetch + bytes * i / runs;
+        k->tile[m->format][end - first](&t);
+    }
+}
+
 // The sums of a row run along k in one order, whether or not they rest between the chunks.
 void bs_run_tile(const kernels *k, const matrix *m, int tile, const void *const *rows, int count,
                  float *out, int64_t stride) {
     const uint8_t *data = m->data + tile * m->tile_bytes;
-    int chunk = count > k->rows[m->format] ? chunk_of(m) : m->k;
+    tile_args t = {.codes = data, .scales = data + m->scales_at, .rows = rows, .out = out,
+                   .stride = stride, .k = m->k};
+    if (count <= k->rows[m->format]) {
+        t.fetch = t.codes + AHEAD;
+        t.fetch_step = 64;
+        k->tile[m->format][count](&t);
+        return;
+    }
+    int chunk = chunk_of(m), step = chunk / SUPER;
     for (int at = 0; at < m->k; at += chunk) {
-        tile_args t = {.codes = data + (int64_t)at / SUPER * m->code_step,
-                       .scales = data + m->scales_at + (int64_t)at / SUPER * m->scale_step,
-                       .rows = rows, .at = row_bytes(k->row_form[m->format], at), .out = out,
-                       .stride = stride, .k = m->k - at < chunk ? m->k - at : chunk,
-                       .accumulate = at > 0};
+        int last = at + chunk >= m->k;
+        t.at = row_bytes(k->row_form[m->format], at);
+        t.k = last ? m->k - at : chunk;
+        t.fetch = last ? data + m->tile_bytes : t.codes + step * m->code_step;
+        t.accumulate = at > 0;
         run_chunk(k, m, t, count);
+        t.codes += step * m->code_step;
+        t.scales += step * m->scale_step;
     }
 }
 

@@ -107,9 +107,14 @@ static void put_bytes(uint8_t *y, uint8_t codes[TILE][BLOCK], uint32_t flip) {
     }
 }
 
+// BF16's order: [k/2][16][2], words of two columns.
 static void put_pairs(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
-    for (int k = 0; k < BLOCK; k += 2) {
-        for (int c = 0; c < TILE; c++) memcpy(y + TILE * k + 2 * c, codes[c] + k, 2);
+    for (int g = 0; g < 8; g++) {
+        for (int c = 0; c < TILE; c += 2) {
+            uint32_t x = word_at(codes[c] + 4 * g), z = word_at(codes[c + 1] + 4 * g);
+            put_word(y + 64 * g + 2 * c, (x & 0xffff) | z << 16);
+            put_word(y + 64 * g + 32 + 2 * c, x >> 16 | (z & 0xffff0000));
+        }
     }
 }
 

@@ -33,6 +33,7 @@ type weights struct {
 	matrices map[string]*C.matrix // by part
 	vectors  map[string]*C.float
 	tables   map[string]bool // parts that stay in use where they lie
+	shared   []span
 
 	counted     map[string]bool // parts that progress has been told of
 	progress    func(done, total int64)
@@ -45,7 +46,8 @@ func newWeights(ctx context.Context, d *Device, p *runtime.Program, c runtime.Ch
 	w := &weights{
 		ctx: ctx, dev: d, ckpt: c, quantize: o.Quantize, mem: mem, pins: pins,
 		matrices: make(map[string]*C.matrix), vectors: make(map[string]*C.float),
-		tables: make(map[string]bool), counted: make(map[string]bool), progress: o.Progress,
+		tables: make(map[string]bool), shared: sharedMappings(),
+		counted: make(map[string]bool), progress: o.Progress,
 	}
 	for _, weight := range p.Weights {
 		for _, part := range weight.Parts {
@@ -78,6 +80,7 @@ func (w *weights) loaded(part string, t runtime.Tensor) {
 			w.progress(w.done, w.total)
 		}
 	}
+	giveBack(w.shared, t.Data)
 	if r, ok := w.ckpt.(releaser); ok && !w.tables[part] {
 		r.Release(part)
 	}
