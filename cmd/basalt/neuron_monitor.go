@@ -80,23 +80,14 @@ func printHealth(w io.Writer, h *monitor.Health, r *monitor.Report) error {
 	return nil
 }
 
-// serve answers each scrape with the counters of that moment and the latest report.
+// serve answers scrapes until ctx ends, or the address or a report fails.
 func (c *neuronMonitorCmd) serve(ctx context.Context) error {
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on --listen %s: %w", c.Listen, err)
 	}
 	var last atomic.Pointer[monitor.Report]
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		h, err := c.health()
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		_ = monitor.WriteMetrics(w, h, last.Load())
-	})
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s := &http.Server{Handler: c.metrics(&last), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(l) }()
 	go func() {
@@ -110,4 +101,18 @@ func (c *neuronMonitorCmd) serve(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	return errors.Join(err, s.Close())
+}
+
+// metrics answers each scrape with the counters of that moment and the latest report.
+func (c *neuronMonitorCmd) metrics(last *atomic.Pointer[monitor.Report]) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		h, err := c.health()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_ = monitor.WriteMetrics(w, h, last.Load())
+	})
+	return mux
 }

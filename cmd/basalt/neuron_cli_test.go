@@ -1,0 +1,115 @@
+//go:build linux
+
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"basalt/neuron/monitor"
+	"basalt/runtime"
+)
+
+// TestNeuronCommands: the five commands of the documentation, and what each refuses.
+func TestNeuronCommands(t *testing.T) {
+	compiler := useFakes(t)
+	model := tinyModel(t, "qwen2", runtime.F32)
+	dir := filepath.Join(t.TempDir(), "M")
+	ok := func(want string, args ...string) {
+		t.Helper()
+		if out := mustRun(t, args...); !strings.Contains(out, want) {
+			t.Errorf("%q prints\n%s\nwant %q", args, out, want)
+		}
+	}
+	refused := func(want string, args ...string) {
+		t.Helper()
+		out, err := basaltOutput(t, args...)
+		if err == nil || !strings.Contains(out, want) || strings.Contains(out, "panic") {
+			t.Errorf("%q: %v\n%s\nwant %q", args, err, out, want)
+		}
+	}
+	small := []string{
+		"neuron", "export", model, "--out", dir, "--ctx", "64", "--tokens", "8", "--seqs", "2",
+	}
+	refused("1 or 2 physical", append(small, "--lnc", "4")...)
+	refused("NCC_EVRF051", append(small, "--target", "trn2", "--weights", "f8e4m3fn")...)
+	refused("made for", append(small, "--ctx", "100000")...)
+	refused("must reach --ctx", append(small, "--contexts", "32")...)
+	refused("needs --neuron-dir", "run", model, "x", "--device", "neuron")
+	ok("2 graphs for trn3", small...)
+	refused("basalt neuron compile", "run", model, "x", "--device", "neuron", "--neuron-dir", dir)
+	refused("unrecognized arguments: --fast", "neuron", "compile", dir, "--compiler", compiler,
+		"--cc-flags=--fast")
+	ok("compiled in", "neuron", "compile", dir, "--compiler", compiler)
+	ok("compiled before", "neuron", "compile", dir, "--compiler", compiler)
+	ok("all 2 graphs load", "neuron", "doctor", dir)
+	ok("FAKE", "neuron", "doctor")
+	for _, against := range []string{"evaluator", "cpu", "reference"} {
+		ok("decode-s2-c64", "neuron", "verify", dir, model, "--against", against, "--prompt", "Hi")
+	}
+	refused("of another model", "neuron", "verify", dir, tinyModel(t, "llama2", runtime.F32))
+	refused("nothing is measured", "bench", "latency", model, "--device", "neuron", "--neuron-dir",
+		dir)
+	t.Setenv(allowFake, "")
+	refused("fake neuronx-cc", "neuron", "compile", dir, "--compiler", compiler)
+	refused("fake Neuron runtime", "neuron", "doctor", dir)
+	refused("fake Neuron runtime", "run", model, "x", "--device", "neuron", "--neuron-dir", dir)
+}
+
+// TestNeuronMonitor prints the driver's counters, and serves them with those of a report.
+func TestNeuronMonitor(t *testing.T) {
+	root := t.TempDir()
+	for path, text := range map[string]string{
+		"neuron0/stats/hardware/sram_ecc_uncorrected":            "3",
+		"neuron0/neuron_core0/stats/other_info/inference_count":  "12",
+		"neuron0/neuron_core0/stats/status/hw_error/total":       "0",
+		"neuron0/neuron_core0/stats/memory_usage/device_mem/x/t": "0",
+	} {
+		file := filepath.Join(root, path)
+		err := os.MkdirAll(filepath.Dir(file), 0o755)
+		if err == nil {
+			err = os.WriteFile(file, []byte(text+"\n"), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := "../../neuron/monitor/testdata/report.json"
+	out := mustRun(t, "neuron", "monitor", "--sysfs", root)
+	if !strings.Contains(out, "3 uncorrected errors in the SRAM of device 0") {
+		t.Errorf("printed\n%s", out)
+	}
+	out = mustRun(t, "neuron", "monitor", "--sysfs", root, "--report", report, "--format",
+		"prometheus")
+	if !strings.Contains(out, `basalt_neuron_executions_total{device="0",core="0"} 12`) ||
+		!strings.Contains(out, "basalt_neuron_utilization_ratio") {
+		t.Errorf("printed\n%s", out)
+	}
+	if out, err := basaltOutput(t, "neuron", "monitor", "--sysfs", "/nowhere"); err == nil ||
+		!strings.Contains(out, "shows no device") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	var last atomic.Pointer[monitor.Report]
+	c := neuronMonitorCmd{Sysfs: root, Report: report}
+	s := httptest.NewServer(c.metrics(&last))
+	defer s.Close()
+	if _, text := get(t, s.URL+"/metrics"); !strings.Contains(text, `kind="uncorrected"} 3`) ||
+		strings.Contains(text, "utilization") {
+		t.Errorf("served\n%s", text)
+	}
+	if err := c.reports(func(r *monitor.Report) { last.Store(r) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, text := get(t, s.URL+"/metrics"); !strings.Contains(text, "utilization") {
+		t.Errorf("served\n%s", text)
+	}
+	c.Sysfs, c.Report = "/nowhere", ""
+	if status, text := get(t, s.URL+"/metrics"); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d\n%s", status, text)
+	}
+}
