@@ -154,6 +154,7 @@ func routeTable() map[string][]route {
 	t["/invocations"] = []route{generates(invocations())}
 	maps.Copy(t, controlRoutes())
 	maps.Copy(t, tokenRoutes())
+	maps.Copy(t, embeddingRoutes())
 	maps.Copy(t, jobRoutes())
 	return t
 }

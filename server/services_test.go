@@ -182,6 +182,25 @@ func testTokenize(t *testing.T, start starter) {
 	}
 }
 
+func TestEmbeddingsAreRefused(t *testing.T) { both(t, testEmbeddingsAreRefused) }
+
+func testEmbeddingsAreRefused(t *testing.T, start starter) {
+	f := start(t, setup{})
+	for _, path := range []string{"/v1/embeddings", "/openai/v1/embeddings"} {
+		a := f.post(path, `{"model":"tiny","input":"Hi"}`)
+		if message, _ := openaiError(t, a); a.status != 400 || !strings.Contains(message,
+			"makes no embeddings") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		if a := f.post(path, `{"model":"none","input":"Hi"}`); a.status != 404 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		if a := f.post(path, `{"model":"tiny"}`); a.status != 400 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+}
+
 func TestSageMaker(t *testing.T) { both(t, testSageMaker) }
 
 func testSageMaker(t *testing.T, start starter) {

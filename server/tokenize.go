@@ -17,6 +17,28 @@ func tokenRoutes() map[string][]route {
 	}
 }
 
+// embeddingRoutes are OpenAI's, which refuse: no model here makes embeddings.
+func embeddingRoutes() map[string][]route {
+	t := []route{{
+		method: "POST", action: "Embeddings", inference: true, serve: (*Server).serveEmbeddings,
+	}}
+	return map[string][]route{"/v1/embeddings": t, "/openai/v1/embeddings": t}
+}
+
+func (s *Server) serveEmbeddings(r *request) reply {
+	name, err := openai.DecodeEmbeddings(r.body)
+	if err != nil {
+		return s.refuse(r, openaiDialect(), err)
+	}
+	r.record.operation = "Embeddings"
+	m, err := s.chosen(r, name)
+	if err == nil {
+		err = api.FieldError("model", "the model %q generates text and makes no embeddings; "+
+			"no model served here does", m.ID)
+	}
+	return s.refuse(r, openaiDialect(), err)
+}
+
 // chosen is the model of a call that may leave it out where there is only one.
 func (s *Server) chosen(r *request, name string) (*model, *api.Error) {
 	m := s.modelOf(name)

@@ -127,7 +127,7 @@ def openai(**fields):
 suite.each("InvokeModel and stream", [
     ("body: empty", STORY, ""), ("body: no JSON", STORY, "prompt=x"),
     ("body: an array", STORY, "[]"), ("body: cut off", STORY, '{"prompt":"x"'),
-    ("body: of no family", STORY, '{"inputText":"x"}', "prompt", "messages"),
+    ("body: of no family", STORY, '{"texts":["x"]}', "prompt", "messages"),
     ("prompt: null", STORY, '{"prompt":null}', "prompt"),
     ("prompt: a number", STORY, '{"prompt":1}', "prompt"),
     ("an unknown field", STORY, llama(no_such=1), "no_such"),

@@ -82,6 +82,8 @@ suite.each("what is refused by name", [
      "response_format.type"),
     ("chat: response_format json_schema", lambda: chat(response_format=SCHEMA),
      "response_format.type"),
+    ("embeddings: no model makes them", lambda: c.embeddings.create(model=CHAT, input="a"),
+     "makes no embeddings"),
 ], refused)
 
 

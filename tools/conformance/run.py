@@ -37,6 +37,11 @@ NAMES = ["--alias", ",".join(f"{name}={model}" for model, names in {
                     "mistral.chat"],
     "stories260K-f32": ["mistral.story", "deepseek.story", "amazon.story", "cohere.story"],
 }.items() for name in names), "--guardrails", os.path.join(HERE, "guardrails.yaml")]
+# What s3:// URIs mean for jobs: a folder of the site's.
+BUCKETS = """buckets:
+  data: {{tenants: [site], folder: {folder}/bucket}}
+  theirs: {{tenants: [other], folder: {folder}/theirs}}
+"""
 # Suites by the flags of the server that they drive, and its models if others than MODELS.
 GROUPS = [
     (NAMES, ["boto3_answers.py", "boto3_converse.py", "boto3_families.py", "boto3_control.py",
@@ -47,12 +52,15 @@ GROUPS = [
     (["--kv-memory", "1MiB"], ["crowd.py"]),
     (["--max-seqs", "1", "--max-queue", "1"], ["overload.py"]),
     ([], ["drain.py"]),
+    ("faults", ["boto3_faults.py"]),
     # The model in the binary. A client offers tools by a part of the name alone.
     (["--alias", "anthropic.claude-box=basalt.box-v1"], ["box.py", "box.mjs"], []),
     (SITE, ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
     (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
      ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
 ]
+JOBS = ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml"]
+GROUPS.append((SITE + JOBS, ["boto3_jobs.py"]))
 SUITE_SECONDS = 600
 MUST_BE_ZERO = (
     "basalt_failed_steps_total", "basalt_panics_total", "basalt_requests_in_flight",
@@ -70,7 +78,9 @@ def main():
     lines = []
     for flags, suites, *models in GROUPS:
         suites = [s for s in suites if s in args.suites or not args.suites]
-        if suites:
+        if suites and flags == "faults":
+            lines += run_faults(suites)
+        elif suites:
             lines += run_group(args.binary, [*(models[0] if models else MODELS), *flags], suites)
     results = [line for line in lines if "case" in line] + agreement(lines)
     if args.json:
@@ -79,9 +89,24 @@ def main():
     sys.exit(report(results))
 
 
+def run_faults(suites):
+    """Suites against the server's own test that serves every class of errors."""
+    test = os.path.join(CACHE, "faults.test")
+    subprocess.run(["go", "test", "-c", "-o", test, "./server"], check=True, cwd=ROOT)
+    server = Server([test, "-test.run", "^TestServeFaults$", "-test.timeout", "0"],
+                    os.path.join(ROOT, "server"), BASALT_SERVE_FAULTS="1")
+    try:
+        lines = [line for s in suites for line in run_suite(s, server)]
+    finally:
+        status = server.stop()
+    return [*lines, row("basalt test of faults", "SIGTERM", "ends with status 0", status == 0,
+                        f"it was {status}")]
+
+
 def run_group(binary, flags, suites):
     site = Site(binary) if any("{site}" in f for f in flags) else None
-    server = Server(binary, flags, site)
+    given = [f.replace("{site}", site.folder) if site else f for f in flags]
+    server = Server([binary, "serve", *given, "--listen", "127.0.0.1:0"], ROOT, site)
     lines = []
     try:
         for s in suites:
@@ -174,13 +199,17 @@ class Site:
         self.access, self.secret = pair["AWS_ACCESS_KEY_ID"], pair["AWS_SECRET_ACCESS_KEY"]
         with open(self.at("policy.yaml"), "w") as f:
             f.write(POLICY)
+        for name in ("bucket", "theirs"):
+            os.mkdir(self.at(name))
+        with open(self.at("buckets.yaml"), "w") as f:
+            f.write(BUCKETS.format(folder=self.folder))
 
     def at(self, name):
         return os.path.join(self.folder, name)
 
     def environment(self):
         return {"BASALT_ACCESS": self.access, "BASALT_SECRET": self.secret,
-                "BASALT_BEARER": self.bearer, "AWS_CA_BUNDLE": self.at("ca.pem"),
+                "BASALT_BEARER": self.bearer, "BASALT_BUCKET": self.at("bucket"), "AWS_CA_BUNDLE": self.at("ca.pem"),
                 "NODE_EXTRA_CA_CERTS": self.at("ca.pem"),
                 "SSL_CERT_FILE": self.at("ca.pem")}
 
@@ -195,12 +224,11 @@ class Site:
 class Server:
     """The real binary on a free loopback port; its stderr goes to .cache/conformance/server.log."""
 
-    def __init__(self, binary, flags, site=None):
+    def __init__(self, command, folder, site=None, **environment):
         self.site = site
-        flags = [f.replace("{site}", site.folder) if site else f for f in flags]
         self.log = open(os.path.join(CACHE, "server.log"), "w")
         self.process = subprocess.Popen(
-            [binary, "serve", *flags, "--listen", "127.0.0.1:0"], cwd=ROOT,
+            command, cwd=folder, env={**os.environ, **environment},
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.endpoint = ""
         for line in self.process.stdout:
