@@ -5,15 +5,19 @@ import json
 import os
 import time
 
+import boto3
 import openai
 from botocore.exceptions import ClientError
 
 from boto3_client import conversation
-from signed import client
 from suite import CHAT, ENDPOINT, SHARED, STORY, Suite, equal, includes, true
 
 suite = Suite("boto3")
-control, runtime = client(service="bedrock"), client()
+control, runtime = (
+    boto3.client(service, endpoint_url=ENDPOINT, region_name="us-east-1",
+                 aws_access_key_id=os.environ["BASALT_ACCESS"],
+                 aws_secret_access_key=os.environ["BASALT_SECRET"])
+    for service in ("bedrock", "bedrock-runtime"))
 BUCKET = os.environ["BASALT_BUCKET"]
 ROLE = "arn:aws:iam::123456789012:role/batch"
 ENDS = ("Completed", "Failed", "Stopped", "Expired", "PartiallyCompleted")
@@ -30,10 +34,11 @@ def read(*parts):
 
 
 def create(**fields):
-    return control.create_model_invocation_job(**{
+    answer = control.create_model_invocation_job(**{
         "jobName": "nightly-1", "roleArn": ROLE, "modelId": STORY,
         "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://data/in.jsonl"}},
-        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://data/out/"}}, **fields})["jobArn"]
+        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://data/out/"}}, **fields})
+    return answer["jobArn"]
 
 
 def until(ask, status, ends, seconds=60):

@@ -58,9 +58,8 @@ GROUPS = [
     (SITE, ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
     (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
      ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
+    (SITE + ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml"], ["boto3_jobs.py"]),
 ]
-JOBS = ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml"]
-GROUPS.append((SITE + JOBS, ["boto3_jobs.py"]))
 SUITE_SECONDS = 600
 MUST_BE_ZERO = (
     "basalt_failed_steps_total", "basalt_panics_total", "basalt_requests_in_flight",
@@ -209,7 +208,8 @@ class Site:
 
     def environment(self):
         return {"BASALT_ACCESS": self.access, "BASALT_SECRET": self.secret,
-                "BASALT_BEARER": self.bearer, "BASALT_BUCKET": self.at("bucket"), "AWS_CA_BUNDLE": self.at("ca.pem"),
+                "BASALT_BEARER": self.bearer, "AWS_CA_BUNDLE": self.at("ca.pem"),
+                "BASALT_BUCKET": self.at("bucket"),
                 "NODE_EXTRA_CA_CERTS": self.at("ca.pem"),
                 "SSL_CERT_FILE": self.at("ca.pem")}
 
