@@ -51,7 +51,7 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 	case "reference":
 		return runtime.NewReference(), nil
 	case "null":
-		return runtime.NullDevice{}, nil
+		return runtime.NullDevice{StepTime: f.StepTime}, nil
 	}
 	return nil, fmt.Errorf("unknown device %q", f.Device)
 }
