@@ -60,6 +60,14 @@ kernels: ## compile the CUDA kernels (nvcc 13.0, or its wheels by pip; 100 MB) a
 
 release: kernels build ## build ./basalt with machine code for NVIDIA GPUs
 
+.PHONY: gpu-bundle
+gpu-bundle: kernels ## dist/gpu/gpu-test: tests and measurements for a machine with a GPU and without Go
+	mkdir -p dist/gpu
+	$(CUDA) $(GO) test -c -tags cuda -trimpath -ldflags '-s -w' -o dist/gpu/gpu-test ./cuda
+	git rev-parse HEAD > dist/gpu/COMMIT
+	@test $$(stat -c %s dist/gpu/gpu-test) -le $$((30 << 20)) || { echo "dist/gpu/gpu-test is over 30 MiB"; exit 1; }
+	@ls -l dist/gpu/gpu-test
+
 lint: prereq ## vet, staticcheck, gofumpt and golangci-lint, at pinned versions
 	$(GO) vet ./...
 	@test -z "$$($(TOOL) gofumpt -l $$(git ls-files '*.go'))" || { $(TOOL) gofumpt -l $$(git ls-files '*.go'); echo "run: make fmt"; exit 1; }
@@ -153,7 +161,7 @@ box-eval: build ## score the model in the box through the API, per device and we
 	python3 -B tools/box/evaluate_formats.py --basalt ./basalt $(BOX_EVAL)
 
 NEURONXLA := $(CACHE)/neuron-xla
-.PHONY: neuron-golden neuron-abi-check
+.PHONY: neuron-golden neuron-abi-check neuron-sanitize
 neuron-golden: $(NEURONXLA)/venv/ready ## run the Trainium graphs under XLA on the CPU and store what it makes of them (Python; 100 MB of downloads)
 	rm -rf $(NEURONXLA)/cases && mkdir -p $(NEURONXLA)/cases
 	BASALT_NEURON_XLA=$(NEURONXLA)/cases $(GO) test -count=1 -run TestWriteXLACases ./neuron
@@ -163,6 +171,9 @@ neuron-golden: $(NEURONXLA)/venv/ready ## run the Trainium graphs under XLA on t
 NRT_INCLUDE ?= /opt/aws/neuron/include
 neuron-abi-check: ## compare our declarations of libnrt with an installed header (NRT_INCLUDE=DIR)
 	@CC='$(CC)' sh tools/neuron/abi_check.sh $(NRT_INCLUDE)
+
+neuron-sanitize: prereq ## the Trainium device and the fake runtime under the address sanitizer
+	CGO_ENABLED=1 $(GO) test -asan -timeout 20m ./neuron ./neuron/nrt
 
 $(NEURONXLA)/venv/ready: tools/neuron/requirements.txt
 	python3 -m venv $(NEURONXLA)/venv

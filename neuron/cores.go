@@ -3,13 +3,17 @@
 package neuron
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"basalt/neuron/export"
 	"basalt/neuron/lower"
+	"basalt/neuron/monitor"
 	"basalt/neuron/nrt"
 	"basalt/runtime"
 )
@@ -21,6 +25,7 @@ type cores struct {
 	ranks    []coreRank
 	controls [][][]byte // by routine
 	results  [][][]byte
+	sysfs    string
 	broken   error // what ended the cores
 }
 
@@ -47,7 +52,7 @@ type loadState struct {
 func newCores(ctx context.Context, d *Device, b *lower.Bundle, c runtime.Checkpoint,
 	progress func(done, total int64),
 ) (*cores, error) {
-	m := &cores{b: b}
+	m := &cores{b: b, sysfs: cmp.Or(d.cfg.Sysfs, monitor.SysfsRoot)}
 	l := &loadState{ctx: ctx, d: d, c: c, progress: progress}
 	if err := m.load(l); err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -322,13 +327,23 @@ func (m *cores) Run(routine int, read lower.Read) error {
 		case !errors.As(err, &status):
 			return err
 		case status.Broken():
-			m.broken = err
-			return err
+			m.broken = fmt.Errorf("%w%s", err, m.hardware())
+			return m.broken
 		case status.Status.Action() != nrt.Retry || try == maxRetries:
 			return err
 		}
 		time.Sleep(time.Millisecond << try)
 	}
+}
+
+// hardware is what the driver counts, for the error of a core that is lost: whether the device must
+// be replaced is known there alone.
+func (m *cores) hardware() string {
+	h, err := monitor.ReadSysfs(os.DirFS(m.sysfs))
+	if err != nil {
+		return ""
+	}
+	return "; the driver reports: " + strings.Join(h.Lines(), "; ")
 }
 
 // once starts all ranks, which meet in their collectives, and waits for all.

@@ -24,6 +24,8 @@ type Config struct {
 	// Async queues the graphs of a run with nrta_execute_schedule, where the library has it in the
 	// version that is known.
 	Async bool
+	// Sysfs is where the driver shows its counters; "" is monitor.SysfsRoot.
+	Sysfs string
 }
 
 // FakeFeature is among the features of a device whose runtime library is the fake one of the tests.

@@ -4,6 +4,8 @@ package neuron
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,31 @@ func TestMishapsOfSteps(t *testing.T) {
 		async)
 	f("first rank is lost", "nrt_execute:1:101", "cannot recover", nrt.KillReplica, pair)
 	f("stuck in a collective", "nrt_execute:2:1200", "a collective is stuck", nrt.KillReplica, pair)
+}
+
+// TestLostCoreNamesTheHardware: the error of a core that is lost has the driver's counters.
+func TestLostCoreNamesTheHardware(t *testing.T) {
+	s := newScene(t)
+	s.cfg.Sysfs = t.TempDir()
+	dir := filepath.Join(s.cfg.Sysfs, "neuron3/stats/hardware")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "mem_ecc_uncorrected")
+	if err := os.WriteFile(path, []byte("2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, e, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FAKE_NRT_FAULT", "nrt_execute:1:1201")
+	const want = "2 uncorrected errors in the memory of device 3"
+	for range 2 {
+		if err := once(t, e); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
 }
 
 // TestRetry: a queue that is full for a moment costs time, not the request.

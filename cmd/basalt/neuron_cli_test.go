@@ -113,3 +113,34 @@ func TestNeuronMonitor(t *testing.T) {
 		t.Errorf("status %d\n%s", status, text)
 	}
 }
+
+// TestNeuronFaultsBehindTheServer: a run that fails costs its requests alone; a core that is lost
+// makes the server say so until it is restarted, and it still ends in order.
+func TestNeuronFaultsBehindTheServer(t *testing.T) {
+	compiler := useFakes(t)
+	model := tinyModel(t, "llama2", runtime.F32)
+	dir := compiledExport(t, compiler, model, exportFlags()...)
+	f := func(plan string, health int) {
+		t.Helper()
+		t.Setenv("FAKE_NRT_FAULT", plan)
+		p := serve(t, model, "--device", "neuron", "--neuron-dir", dir, "--ctx", "128")
+		const body = `{"model":"llama2","prompt":[5,6,7],"max_tokens":8}`
+		status, text := post(t, p.url+"/v1/completions", body)
+		if status < 500 || !strings.Contains(text, "error") {
+			t.Errorf("%s: status %d, %s", plan, status, text)
+		}
+		if got, text := get(t, p.url+"/health"); got != health {
+			t.Errorf("%s: health is %d, %s", plan, got, text)
+		}
+		if status, text = post(t, p.url+"/v1/completions", body); (status == 200) !=
+			(health == 200) {
+			t.Errorf("%s: then status %d, %s", plan, status, text)
+		}
+		if err := p.stop(t); err != nil {
+			t.Errorf("exit: %v\n%s", err, p.log)
+		}
+	}
+	f("nrt_execute:3:1006", http.StatusOK)
+	f("nrt_tensor_read_batch:2:1002", http.StatusOK)
+	f("nrt_execute:3:101", http.StatusServiceUnavailable)
+}
