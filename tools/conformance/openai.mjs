@@ -132,4 +132,39 @@ for (const [name, exception, code, call, part] of FAULTS) {
   });
 }
 
+const respond = (fields = {}) => client.responses.create({
+  model: CHAT, instructions: SHARED.system, input: SHARED.user, temperature: 0,
+  max_output_tokens: SHARED.chat_tokens, ...fields,
+});
+
+suite.test("responses", "text and usage, whole and streamed", async () => {
+  const r = await respond();
+  equal([r.status, r.incomplete_details.reason], ["incomplete", "max_output_tokens"], "status");
+  suite.fact("responses", "chat text", r.output_text);
+  suite.fact("responses", "chat usage", [r.usage.input_tokens, r.usage.output_tokens]);
+  const events = await gather(await respond({ stream: true }));
+  equal([events[0].type, events.at(-1).type], ["response.created", "response.incomplete"], "ends");
+  suite.fact("responses stream", "chat text", events
+    .filter((e) => e.type === "response.output_text.delta").map((e) => e.delta).join(""));
+});
+
+suite.test("chat.completions", "a named tool, whole and streamed", async () => {
+  const parameters = { type: "object", properties: { n: { type: "integer" } } };
+  const q = {
+    tools: [{ type: "function", function: { name: "day", parameters } }],
+    tool_choice: { type: "function", function: { name: "day" } },
+  };
+  equal((await chat(q)).choices[0].message.tool_calls[0].function.name, "day", "name");
+  const parts = await gather(await chat({ ...q, stream: true }));
+  const names = parts.flatMap((p) => p.choices[0]?.delta.tool_calls ?? [])
+    .map((t) => t.function.name ?? "").join("");
+  equal(names, "day", "streamed name");
+});
+
+suite.test("embeddings error", "no model makes them", async () => {
+  const e = await rejected(() => client.embeddings.create({ model: CHAT, input: "a" }), "them");
+  equal(e.status, 400, "status");
+  includes(e.message, "makes no embeddings", "message");
+});
+
 await suite.run();
