@@ -3,11 +3,14 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"basalt/cuda/fake"
 	"basalt/runtime"
@@ -22,6 +25,20 @@ func capable(capability int) fake.State {
 // TestArchKernelsAreChecked opens each architecture: its kernels are taken where they give the
 // portable ones' bits.
 func TestArchKernelsAreChecked(t *testing.T) {
+	if os.Getenv(realGPU) != "" {
+		d, _ := openFake(t, fake.Healthy(), Config{})
+		start := time.Now()
+		if err := errors.Join(d.gpu.Enter(), d.checkArch()); err != nil {
+			t.Error(err)
+		}
+		d.gpu.Leave()
+		passed := time.Since(start)
+		t.Logf("%s: %+v in %s, disabled %q", d.gpu.Name, d.arch, passed, d.Disabled())
+		if passed > 2*time.Second || len(d.Disabled()) > 0 {
+			t.Error("the check is too slow, or kernels failed it")
+		}
+		return
+	}
 	f := func(capability int, want archKernels) {
 		t.Run(fmt.Sprint(capability), func(t *testing.T) {
 			d, _ := openFake(t, capable(capability), Config{})
@@ -39,6 +56,7 @@ func TestArchKernelsAreChecked(t *testing.T) {
 // TestArchKernelsThatFailAreOff: wrong bits, or an error that ends the context, cost the kernels
 // of the architecture and nothing else.
 func TestArchKernelsThatFailAreOff(t *testing.T) {
+	needFake(t)
 	f := func(capability, fault int, want string) {
 		t.Run(fmt.Sprintf("%d-%d", capability, fault), func(t *testing.T) {
 			s := capable(capability)
@@ -69,6 +87,9 @@ func TestArchKernelsGiveTheSameBits(t *testing.T) {
 	f := func(capability int, size string, dtype runtime.DType) {
 		t.Run(fmt.Sprintf("%d-%s-%s", capability, size, dtype), func(t *testing.T) {
 			d, _ := openFake(t, capable(capability), Config{})
+			if d.arch.name != archOf(capability) {
+				t.Skip("the GPU is another")
+			}
 			p, c := newModel(t, "qwen3", size, dtype)
 			o := testOptions
 			o.KVDType, o.MaxTokens = runtime.BF16, 300

@@ -270,7 +270,7 @@ func (c *checker) tilesOf(first, n, size, blockSize int) (at driver.Ptr, count i
 	for i, at := range c.rng.Perm(len(table)) {
 		table[i] = int32(at)
 	}
-	buf := make([]byte, 1<<14)
+	buf := make([]byte, 1<<14+16*len(tiles)+4*len(table))
 	h := head{tokens: int32(n), tiles: int32(len(tiles)), maxBlocks: int32(len(table))}
 	p := packer{buf, int(unsafe.Sizeof(h)+15) &^ 15}
 	h.tables, h.queryTiles = p.put(bytesOf(table)), p.put(bytesOf(tiles))

@@ -10,6 +10,8 @@ type Config struct {
 	Library string
 	// Kernels is a folder of kernels to load instead of those in the binary; "" for none.
 	Kernels string
+	// NVML is the management library's file; "" finds libnvidia-ml.so.1.
+	NVML string
 	// StepTimeout is how long a step may take before the GPU counts as hung; 0 is a minute.
 	StepTimeout time.Duration
 }

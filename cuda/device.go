@@ -36,6 +36,9 @@ type Device struct {
 
 	arch     archKernels
 	disabled []string
+	monitor  *monitor // nil without NVML
+	// unwatched is why health is not known, or not by events.
+	unwatched error
 }
 
 // Open finds the driver, opens the GPU and loads the kernels.
@@ -55,8 +58,12 @@ func open(c Config) (*Device, error) {
 	if c.StepTimeout == 0 {
 		c.StepTimeout = time.Minute
 	}
+	allowFake := c.Library != driver.Library
 	if err := driver.Load(c.Library); err != nil {
 		return nil, fmt.Errorf("%w: install NVIDIA's driver, and see `basalt doctor`", err)
+	}
+	if driver.Has("fake_get") && !allowFake {
+		return nil, errors.New("this libcuda.so.1 is the fake of the tests: it computes on the CPU")
 	}
 	n, err := driver.NumGPUs()
 	if err != nil {
@@ -75,6 +82,7 @@ func open(c Config) (*Device, error) {
 	if err := d.setup(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	d.monitor, d.unwatched = startMonitor(c.NVML, g.Address)
 	return d, nil
 }
 
@@ -218,6 +226,8 @@ func (d *Device) Info() runtime.DeviceInfo {
 
 // Close implements runtime.Device. A lost GPU takes nothing.
 func (d *Device) Close() error {
+	d.monitor.close()
+	d.monitor = nil
 	if d.lost != nil {
 		return nil
 	}
@@ -229,6 +239,14 @@ func (d *Device) Close() error {
 	}
 	d.gpu.Leave()
 	return d.gpu.Close()
+}
+
+// usable gives the reason why the GPU is not.
+func (d *Device) usable() error {
+	if err := d.monitor.dead(); d.lost == nil && err != nil {
+		d.lost = err
+	}
+	return d.lost
 }
 
 // fail remembers an error after which the GPU cannot be used.

@@ -10,6 +10,24 @@ import (
 	"basalt/kernels"
 )
 
+// reportHealth says what NVML tells, and which kernels failed their check.
+func (d *Device) reportHealth(w io.Writer) error {
+	state, why := d.Health()
+	switch {
+	case d.monitor == nil:
+		state, why = "unknown", d.unwatched.Error()+": install NVIDIA's management library"
+	case why == "" && d.unwatched != nil:
+		why = d.unwatched.Error()
+	}
+	_, err := fmt.Fprintf(w, "cuda health   %s %s\n", state, why)
+	for _, off := range d.disabled {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "cuda kernels  off: %s\n", off)
+		}
+	}
+	return err
+}
+
 // Diagnose says what the machine has of CUDA, what is missing and what to do.
 func Diagnose(w io.Writer, c Config) error {
 	d, err := open(c)
@@ -22,6 +40,9 @@ func Diagnose(w io.Writer, c Config) error {
 	if _, err := fmt.Fprintf(w, "cuda device   ready: %s, sm_%d, %d multiprocessors, %.1f GiB; "+
 		"the driver speaks CUDA %d.%d\n", d.gpu.Name, d.gpu.Capability, d.gpu.SMs,
 		float64(d.gpu.Memory)/(1<<30), v/1000, v%1000/10); err != nil {
+		return err
+	}
+	if err := d.reportHealth(w); err != nil {
 		return err
 	}
 	images, err := kernels.Native()

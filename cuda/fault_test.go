@@ -36,6 +36,7 @@ func oneStep(e runtime.Executable) error {
 }
 
 func TestStickyErrorLosesTheDevice(t *testing.T) {
+	needFake(t)
 	e, f := compiled(t, fake.Healthy(), Config{})
 	if err := oneStep(e); err != nil {
 		t.Fatal(err)
@@ -55,6 +56,7 @@ func TestStickyErrorLosesTheDevice(t *testing.T) {
 }
 
 func TestHungStreamIsGivenUp(t *testing.T) {
+	needFake(t)
 	e, f := compiled(t, fake.Healthy(), Config{StepTimeout: 50 * time.Millisecond})
 	s := f.State()
 	s.HangAfter = s.Launches
@@ -71,6 +73,7 @@ func TestHungStreamIsGivenUp(t *testing.T) {
 }
 
 func TestModelThatDoesNotFitIsRefusedBeforeLoading(t *testing.T) {
+	needFake(t)
 	s := fake.Healthy()
 	s.TotalMemory = 300 << 20
 	dev, f := openFake(t, s, Config{})
@@ -111,6 +114,7 @@ func TestCompileRefusesBadOptions(t *testing.T) {
 
 // TestStaleGraphFails shows that the fake catches a graph whose memory was given back.
 func TestStaleGraphFails(t *testing.T) {
+	needFake(t)
 	dev, f := openFake(t, fake.Healthy(), Config{})
 	if err := dev.gpu.Enter(); err != nil {
 		t.Fatal(err)
@@ -166,6 +170,7 @@ func TestLongListsGrowTheBatch(t *testing.T) {
 
 // TestMain's process has the fake; a driver that is absent or refuses needs one of its own.
 func TestNoDriver(t *testing.T) {
+	needFake(t)
 	if lib := os.Getenv("BASALT_TEST_OPEN"); lib != "" {
 		_, err := Open(Config{Library: lib})
 		if err == nil {

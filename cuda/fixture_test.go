@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"basalt/cuda/fake"
@@ -15,12 +16,19 @@ import (
 	"basalt/runtime"
 )
 
-const fakePath = "BASALT_TEST_FAKE_CUDA"
+// Environment: the path of the fake driver, or that the tests run on a GPU.
+const (
+	fakePath = "BASALT_TEST_FAKE_CUDA"
+	realGPU  = "BASALT_TEST_GPU"
+)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if os.Getenv(fakePath) != "" { // a test's own child
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		return runBundle(os.Args[1])
+	}
+	if os.Getenv(fakePath) != "" || os.Getenv(realGPU) != "" { // a test's own child
 		return m.Run()
 	}
 	dir, err := os.MkdirTemp("", "basalt-fake-cuda")
@@ -37,10 +45,40 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// needFake skips a test that makes the driver fail, on a GPU.
+func needFake(t testing.TB) {
+	t.Helper()
+	if os.Getenv(realGPU) != "" {
+		t.Skip("it needs the fake driver")
+	}
+}
+
+// openGPU opens the device on the machine's GPU.
+func openGPU(t testing.TB, s fake.State, c Config) *Device {
+	t.Helper()
+	s.Capability = fake.Healthy().Capability
+	if s != fake.Healthy() {
+		needFake(t)
+	}
+	d, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d.(*Device)
+}
+
 // openFake opens the device on the fake driver, in a state; at the end no rule may have been
-// broken and nothing may still be held.
+// broken and nothing may still be held. On a GPU it opens that, and there are no controls.
 func openFake(t testing.TB, s fake.State, c Config) (*Device, *fake.Driver) {
 	t.Helper()
+	if os.Getenv(realGPU) != "" {
+		return openGPU(t, s, c), nil
+	}
 	f, err := fake.Open(os.Getenv(fakePath))
 	if err != nil {
 		t.Fatal(err)

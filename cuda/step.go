@@ -105,8 +105,8 @@ func (x *executable) Step(b *runtime.Batch) (runtime.Pending, error) {
 	if x.busy {
 		return nil, runtime.ErrStepInFlight
 	}
-	if x.dev.lost != nil {
-		return nil, x.dev.lost
+	if err := x.dev.usable(); err != nil {
+		return nil, err
 	}
 	if err := x.check(b); err != nil {
 		return nil, fmt.Errorf("BUG: inconsistent batch: %w", err)
@@ -309,6 +309,8 @@ func (x *executable) Wait() (*runtime.Output, error) {
 			return &x.output, nil
 		}
 		switch passed := time.Since(start); {
+		case x.dev.monitor.dead() != nil:
+			return nil, x.dev.usable()
 		case passed > x.dev.cfg.StepTimeout:
 			x.dev.lost = fmt.Errorf("the GPU is lost: a step has not ended after %s: restart "+
 				"this process; if it happens again, look for Xid in dmesg", x.dev.cfg.StepTimeout)

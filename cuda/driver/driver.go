@@ -85,6 +85,13 @@ func Load(path string) error {
 	return fmt.Errorf("%w: %s", ErrNoDriver, C.GoString(reason))
 }
 
+// Has says whether the loaded driver has a function.
+func Has(name string) bool {
+	s := C.CString(name)
+	defer C.free(unsafe.Pointer(s))
+	return C.bs_has(s) != 0
+}
+
 // Unload forgets the driver; GPUs must have been closed. For tests.
 func Unload() { C.bs_unload() }
 
@@ -101,9 +108,10 @@ func NumGPUs() (int, error) {
 // and Leave.
 type GPU struct {
 	Name       string
-	Memory     int64 // bytes
-	SMs        int   // multiprocessors
-	Capability int   // 10*major + minor
+	Address    string // on the PCI bus, such as "0000:3b:00.0"
+	Memory     int64  // bytes
+	SMs        int    // multiprocessors
+	Capability int    // 10*major + minor
 	dev        cu.Device
 	ctx        cu.CUContext
 }
@@ -118,6 +126,11 @@ func OpenGPU(ordinal int) (*GPU, error) {
 	if g.Name, err = dev.Name(); err != nil {
 		return nil, wrap("cuDeviceGetName", err)
 	}
+	var address [32]C.char
+	if err := check("cuDeviceGetPCIBusId", C.bs_address(C.int(dev), &address[0], 32)); err != nil {
+		return nil, err
+	}
+	g.Address = C.GoString(&address[0])
 	if g.Memory, err = dev.TotalMem(); err != nil {
 		return nil, wrap("cuDeviceTotalMem", err)
 	}

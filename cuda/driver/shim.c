@@ -44,6 +44,7 @@ static struct {
     int (*event_query)(void *);
     int (*memory)(size_t *, size_t *);
     int (*mem_free)(uint64_t);
+    int (*address)(char *, int, int);
     int (*error_name)(int, const char **);
 } cu;
 
@@ -69,6 +70,7 @@ static int find_all(char *reason, size_t size) {
                    find(&cu.event_query, "cuEventQuery", reason, size) ||
                    find(&cu.memory, "cuMemGetInfo_v2", reason, size) ||
                    find(&cu.mem_free, "cuMemFree_v2", reason, size) ||
+                   find(&cu.address, "cuDeviceGetPCIBusId", reason, size) ||
                    find(&cu.error_name, "cuGetErrorName", reason, size)
                ? -1
                : 0;
@@ -147,6 +149,7 @@ int bs_host_alloc(void **p, size_t n) { return cu.host_alloc(p, n, 1); } // 1: f
 void bs_host_free(void *p) { cu.host_free(p); }
 int bs_event_query(void *event) { return cu.event_query(event); }
 int bs_memory(size_t *free_bytes, size_t *total) { return cu.memory(free_bytes, total); }
+int bs_address(int dev, char *to, int size) { return cu.address(to, size, dev); }
 int bs_free(uint64_t at) { return cu.mem_free(at); }
 
 const char *bs_error_name(int code) {

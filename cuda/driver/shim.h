@@ -29,6 +29,8 @@ void bs_host_free(void *p);
 int bs_event_query(void *event);
 int bs_memory(size_t *free_bytes, size_t *total);
 int bs_free(uint64_t at);
+// Of a device on the PCI bus.
+int bs_address(int dev, char *to, int size);
 const char *bs_error_name(int code);
 // Whether the driver has a function: for what is optional.
 int bs_has(const char *name);

@@ -27,6 +27,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"unsafe"
+
+	goruntime "runtime"
 )
 
 // Build compiles the fake driver into a folder, from the project's root, and gives its path.
@@ -47,6 +49,9 @@ func Build(root, dir string) (string, error) {
 	args := []string{
 		"-x", "c", "-std=gnu11", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wall",
 		"-Werror", "-o", lib,
+	}
+	if goruntime.GOARCH == "amd64" {
+		args = append(args, "-march=native")
 	}
 	args = append(append(append(args, kernels...), sources...), "-lm", "-ldl")
 	if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
