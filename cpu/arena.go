@@ -15,6 +15,7 @@ import (
 type arena struct {
 	maps  []mapping
 	chunk []byte // what is left of the last chunk that small arrays are cut from
+	large []byte // and of the last that weights and caches are cut from
 	err   error  // the first allocation that failed
 }
 
@@ -26,6 +27,9 @@ type mapping struct {
 const (
 	pageSize  = 4096
 	chunkSize = 1 << 20
+	// A large page has 2 MiB; a mapping for each matrix would have small ones at both ends. What is
+	// not used costs nothing.
+	largeSize = 64 << 20
 )
 
 // take gives zeroed memory, aligned to a cache line. After a failure, which err keeps, it gives
@@ -35,18 +39,26 @@ func (a *arena) take(bytes int64, huge bool) unsafe.Pointer {
 		return a.mapBytes(max(bytes, 1), huge)
 	}
 	bytes = (bytes + 63) / 64 * 64
-	if bytes >= chunkSize/16 {
+	switch {
+	case huge && bytes <= largeSize/4:
+		return a.cut(&a.large, bytes, largeSize, true)
+	case bytes >= chunkSize/16:
 		return a.mapBytes((bytes+pageSize-1)/pageSize*pageSize, huge)
 	}
-	if bytes > int64(len(a.chunk)) {
-		p := a.mapBytes(chunkSize, false)
+	return a.cut(&a.chunk, bytes, chunkSize, false)
+}
+
+// cut takes bytes from what is left of a chunk, or from a new one.
+func (a *arena) cut(left *[]byte, bytes, size int64, huge bool) unsafe.Pointer {
+	if bytes > int64(len(*left)) {
+		p := a.mapBytes(size, huge)
 		if p == nil {
 			return nil
 		}
-		a.chunk = unsafe.Slice((*byte)(p), chunkSize)
+		*left = unsafe.Slice((*byte)(p), size)
 	}
-	p := unsafe.Pointer(unsafe.SliceData(a.chunk))
-	a.chunk = a.chunk[bytes:]
+	p := unsafe.Pointer(unsafe.SliceData(*left))
+	*left = (*left)[bytes:]
 	return p
 }
 
@@ -71,7 +83,7 @@ func (a *arena) free() {
 	for _, m := range a.maps {
 		C.bs_unmap(m.p, C.size_t(m.bytes))
 	}
-	a.maps, a.chunk = nil, nil
+	a.maps, a.chunk, a.large = nil, nil, nil
 }
 
 // array gives n zeroed elements outside of Go's heap; T must hold no Go pointers.

@@ -99,7 +99,8 @@ static void put_upper_bits(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
     }
 }
 
-static void put_bytes(uint8_t *y, uint8_t codes[TILE][BLOCK], uint32_t flip) {
+// The codes of Q8_0, where they lie.
+static void put_bytes(uint8_t *y, const uint8_t *const *codes, uint32_t flip) {
     for (int g = 0; g < 8; g++) {
         for (int c = 0; c < TILE; c++) {
             put_word(y + 64 * g + 4 * c, word_at(codes[c] + 4 * g) ^ flip);
@@ -108,7 +109,7 @@ static void put_bytes(uint8_t *y, uint8_t codes[TILE][BLOCK], uint32_t flip) {
 }
 
 // BF16's order: [k/2][16][2], words of two columns.
-static void put_pairs(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
+static void put_pairs(uint8_t *y, const uint8_t *const *codes) {
     for (int g = 0; g < 8; g++) {
         for (int c = 0; c < TILE; c += 2) {
             uint32_t x = word_at(codes[c] + 4 * g), z = word_at(codes[c + 1] + 4 * g);
@@ -118,16 +119,25 @@ static void put_pairs(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
     }
 }
 
-// Writes the codes of one block of 32 k; gives the end of what it wrote.
-static uint8_t *put_codes(uint8_t *y, int format, uint8_t codes[TILE][BLOCK], int q8) {
-    if (format == Q8_0) {
-        if (q8 == Q8_PAIRS) {
-            put_pairs(y, codes);
-        } else {
-            put_bytes(y, codes, q8 == Q8_SIGNED ? 0 : 0x80808080);
-        }
-        return y + 512;
+static uint8_t *put_q8_0(uint8_t *y, const uint8_t *const *codes, int layout) {
+    if (layout == Q8_PAIRS) {
+        put_pairs(y, codes);
+    } else {
+        put_bytes(y, codes, layout == Q8_SIGNED ? 0 : 0x80808080);
     }
+    return y + 512;
+}
+
+// The file's order of nibbles in a block of Q4_0 is that of a tile.
+static uint8_t *put_q4_0(uint8_t *y, const uint8_t *const *codes) {
+    for (int j = 0; j < 4; j++) {
+        for (int c = 0; c < TILE; c++) put_word(y + 64 * j + 4 * c, word_at(codes[c] + 4 * j));
+    }
+    return y + 256;
+}
+
+// Writes the codes of one block of 32 k; gives the end of what it wrote.
+static uint8_t *put_codes(uint8_t *y, int format, uint8_t codes[TILE][BLOCK]) {
     put_nibbles(y, codes);
     if (format == Q5_K) {
         put_fifth_bits(y + 256, codes);
@@ -140,20 +150,19 @@ static uint8_t *put_codes(uint8_t *y, int format, uint8_t codes[TILE][BLOCK], in
     return y + 256;
 }
 
-// Q8_0 and Q4_0: blocks of 32 with one scale.
+// Q8_0 and Q4_0: blocks of 32, a scale before the codes.
 static void pack_simple(const packing *p, uint8_t *y, const source_rows *s) {
+    static const uint8_t none[2 + BLOCK];
     int64_t bytes = bs_row_bytes(p->source, BLOCK);
     uint8_t *scales = y + p->m->scales_at;
     for (int64_t b = 0; b < p->m->k / BLOCK; b++, scales += 32) {
-        uint8_t codes[TILE][BLOCK] = {{0}};
-        memset(scales, 0, 32);
+        const uint8_t *codes[TILE];
         for (int c = 0; c < TILE; c++) {
-            if (!s->row[c]) continue;
-            const uint8_t *x = s->row[c] + b * bytes;
-            bs_unpack_codes(p->source, x, 0, codes[c]);
+            const uint8_t *x = s->row[c] ? s->row[c] + b * bytes : none;
             memcpy(scales + 2 * c, x, 2);
+            codes[c] = x + 2;
         }
-        y = put_codes(y, p->source, codes, p->k->q8_layout);
+        y = p->source == Q8_0 ? put_q8_0(y, codes, p->k->q8_layout) : put_q4_0(y, codes);
     }
 }
 
@@ -192,7 +201,7 @@ static void pack_k(const packing *p, uint8_t *y, const source_rows *s) {
                 bs_unpack_codes(format, s->row[c] + b * bytes, j, codes[c]);
                 put_k_scales(scales, format, s->row[c] + b * bytes, j, c);
             }
-            y = put_codes(y, format, codes, 0);
+            y = put_codes(y, format, codes);
         }
     }
 }
@@ -249,16 +258,19 @@ static void quantise_tile(const packing *p, uint8_t *y, const source_rows *s) {
     uint8_t *scales = y + p->m->scales_at;
     for (int64_t b = 0; b < p->m->k / BLOCK; b++, scales += 32) {
         uint8_t codes[TILE][BLOCK] = {{0}};
+        const uint8_t *rows[TILE];
         for (int c = 0; c < TILE; c++) {
             float x[BLOCK];
             uint16_t d = 0;
+            rows[c] = codes[c];
             if (s->row[c]) {
                 bs_decode_row(p->source, x, s->row[c] + b * bytes, BLOCK);
                 d = p->m->format == Q8_0 ? quantise_q8_0(x, codes[c]) : quantise_q4_0(x, codes[c]);
             }
             memcpy(scales + 2 * c, &d, sizeof d);
         }
-        y = put_codes(y, p->m->format, codes, p->k->q8_layout);
+        y = p->m->format == Q8_0 ? put_q8_0(y, rows, p->k->q8_layout)
+                                 : put_codes(y, Q4_0, codes);
     }
 }
 
