@@ -16,13 +16,18 @@ const testGuardrails = `guardrails:
     regexes: [{name: L, pattern: '[A-Za-z]{2,}', input: none, output: mask}]
 `
 
-func startGuarded(t testing.TB, start starter) *fixture {
+func readGuardrails(t testing.TB) *guardrail.Set {
 	t.Helper()
 	set, err := guardrail.Read(strings.NewReader(testGuardrails))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return start(t, setup{noEOS: true, cfg: Config{Guardrails: set}})
+	return set
+}
+
+func startGuarded(t testing.TB, start starter) *fixture {
+	t.Helper()
+	return start(t, setup{noEOS: true, cfg: Config{Guardrails: readGuardrails(t)}})
 }
 
 // guardedBody is a Converse body of a text under a guardrail.

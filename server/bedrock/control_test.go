@@ -163,3 +163,15 @@ func TestRerankIsChecked(t *testing.T) {
 		"rerankingConfiguration.bedrockRerankingConfiguration.numberOfResults")
 	f(query, query+`,"nextToken":"x"`, "nextToken")
 }
+
+func FuzzDecodeRerank(f *testing.F) {
+	f.Add([]byte(`{"queries":[{"type":"TEXT","textQuery":{"text":"q"}}],"sources":[{"type":"INLINE",
+		"inlineDocumentSource":{"type":"JSON","jsonDocument":{"a":1}}}],"rerankingConfiguration":{
+		"type":"BEDROCK_RERANKING_MODEL","bedrockRerankingConfiguration":{"modelConfiguration":{
+		"modelArn":"m"}}}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if model, err := DecodeRerank(body); err == nil && model == "" {
+			t.Fatal("accepted no model")
+		}
+	})
+}

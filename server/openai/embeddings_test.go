@@ -38,3 +38,31 @@ func TestDecodeEmbeddingsRefuses(t *testing.T) {
 	f(`{"model":"m","input":"a","dimensions":0}`, "dimensions")
 	f(`{"model":"m","input":"a","other":1}`, "other")
 }
+
+func FuzzDecodeEmbeddings(f *testing.F) {
+	f.Add([]byte(`{"model":"m","input":["a",[1]],"encoding_format":"float","dimensions":2}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		_, err := DecodeEmbeddings(body)
+		if err != nil && err.Message == "" {
+			t.Fatal("an error without a message")
+		}
+	})
+}
+
+func FuzzDecodeTokens(f *testing.F) {
+	f.Add([]byte(`{"model":"m","prompt":"a","return_token_strs":true,"add_special_tokens":false}`))
+	f.Add([]byte(`{"messages":[{"role":"user","content":"a"}],"continue_final_message":true}`))
+	f.Add([]byte(`{"tokens":[1,2,3]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, _, err := DecodeTokenize(body)
+		if err == nil && len(req.Messages)+len(req.Prompts) == 0 {
+			t.Fatal("accepted nothing to encode")
+		}
+		_, ids, err := DecodeDetokenize(body)
+		for _, id := range ids {
+			if err == nil && id < 0 {
+				t.Fatal("accepted a negative id")
+			}
+		}
+	})
+}
