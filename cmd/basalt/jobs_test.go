@@ -27,24 +27,30 @@ func TestJobsSurviveKills(t *testing.T) {
 	s := newJobSite(t)
 	p := serve(t, s.args...)
 	job, batch := s.createJob(t, p), s.createBatch(t, p)
-	var done, before int
+	done := 0
 	for kill := range numKills {
-		time.Sleep(time.Duration(rand.IntN(160)) * time.Millisecond)
+		s.work(t, p, job, (kill+1)*numRecords/(numKills+1))
 		if err := p.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		<-p.done
 		p = serve(t, s.args...)
-		state := s.get(t, p, "/model-invocation-job/"+job)
-		before, done = done, int(number(state["processedRecordCount"]))
-		if done < before {
-			t.Errorf("after kill %d, %d records are done; %d were before", kill, done, before)
-		}
-		if kill == numKills-1 && (done == 0 || done == numRecords) {
-			t.Logf("after the last kill %d records were done", done)
+		// The job counts its results as it goes on.
+		for before, tries := done, 0; tries == 0 || done < before; tries++ {
+			state := s.get(t, p, "/model-invocation-job/"+job)
+			done = int(number(state["processedRecordCount"]))
+			if tries > 1000 {
+				t.Fatalf("after kill %d, %d records are done; %d were before", kill, done, before)
+			}
+			time.Sleep(time.Millisecond)
 		}
 	}
 	t.Logf("after %d kills %d of %d records were done", numKills, done, numRecords)
+	begun := time.Now()
+	if err := p.stop(t); err != nil || time.Since(begun) > 10*time.Second {
+		t.Errorf("SIGTERM took %v: %v\n%s", time.Since(begun), err, p.log)
+	}
+	p = serve(t, s.args...)
 	state := s.wait(t, p, "/model-invocation-job/"+job, "Completed")
 	if number(state["successRecordCount"]) != numRecords {
 		t.Errorf("%v", state)
@@ -55,6 +61,20 @@ func TestJobsSurviveKills(t *testing.T) {
 	checkBatch(t, output)
 	if err := p.stop(t); err != nil {
 		t.Errorf("%v\n%s", err, p.log)
+	}
+}
+
+// work lets the server work for a random time, but no further than to so many records, so that
+// there is something left for the next kill.
+func (s *jobSite) work(t *testing.T, p *process, job string, most int) {
+	t.Helper()
+	end := time.Now().Add(time.Duration(rand.IntN(200_000)) * time.Microsecond)
+	for time.Now().Before(end) {
+		state := s.get(t, p, "/model-invocation-job/"+job)
+		if int(number(state["processedRecordCount"])) >= most {
+			return
+		}
+		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
 	}
 }
 
@@ -80,7 +100,7 @@ func newJobSite(t *testing.T) *jobSite {
 	writeFile(t, table, "buckets:\n  data: {tenants: [local], folder: "+s.bucket+"}\n")
 	s.args = []string{
 		storiesModel, "--device", "null", "--log-level", "error", "--jobs",
-		filepath.Join(dir, "jobs"), "--buckets", table, "--job-records", "3",
+		filepath.Join(dir, "jobs"), "--buckets", table, "--job-records", "8",
 	}
 	return s
 }

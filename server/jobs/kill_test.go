@@ -134,3 +134,48 @@ func TestFoldersThatWereNeverFinished(t *testing.T) {
 		t.Error(w.reports)
 	}
 }
+
+// TestAFullDiskLosesNothing makes every write of results fail for a while.
+func TestAFullDiskLosesNothing(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full: ", err)
+	}
+	defer func() { _ = full.Close() }()
+	w := newShop(t)
+	w.input["in"] = records(40)
+	s, err := Open(Config{Folder: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Begin and the report of a failed write are called by the goroutine that writes.
+	var disk *os.File
+	reports := 0
+	log := func(j *Job) *journal {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return j.running.rs.log
+	}
+	work := w.work()
+	work.Begin = func(j *Job) (func(), bool) {
+		if l := log(j); disk == nil && l.end > 0 {
+			disk, l.file = l.file, full
+		}
+		return func() {}, true
+	}
+	work.Report = func(j *Job, what string, err error) {
+		if reports++; reports == 3 {
+			log(j).file = disk
+		}
+	}
+	s.Start(work)
+	defer closeStore(t, s)
+	j := create(t, s, spec("a"))
+	if st := waitEnd(t, j); st.Status != Completed || st.Counts.Succeeded != 40 || reports < 3 {
+		t.Errorf("%+v after %d reports", st, reports)
+	}
+	w.once("a", 40)
+	if again, _ := w.repeated(); again > 0 {
+		t.Errorf("%d records were done again", again)
+	}
+}

@@ -61,6 +61,9 @@ func (r *run) run() {
 	err := r.guard(func() error { return r.work(ctx) })
 	if !errors.Is(err, errClosing) && r.s.ctx.Err() == nil {
 		err = r.guard(func() error { return r.finish(err) })
+	} else if r.rs != nil {
+		// For those who ask before the job goes on; the results themselves are what counts.
+		_ = r.j.change(r.s.cfg.Now(), func(st *State) { st.Counts = r.rs.counts })
 	}
 	err = errors.Join(err, r.in.close(), r.rs.close())
 	if r.j.State().Status.Final() {
