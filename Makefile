@@ -131,6 +131,17 @@ bench-page: build bench-models ## put what bench-cpu and bench-peers recorded of
 	$(BENCHCPU) --table --page docs/performance.md --keep bench/history
 
 .PHONY: bench-cpu bench-peers bench-page bench-models
+
+AGREE := $(CACHE)/agree
+.PHONY: bench-agree
+bench-agree: build $(AGREE)/ready ## the load generator beside GuideLLM and autocannon (Python, Node.js; gigabytes of downloads)
+	$(AGREE)/venv/bin/python -B tools/agree/agree.py --basalt ./basalt --autocannon $(AGREE)/node_modules/.bin/autocannon
+
+$(AGREE)/ready: tools/agree/requirements.txt
+	python3 -m venv $(AGREE)/venv
+	$(AGREE)/venv/bin/pip install --quiet -r tools/agree/requirements.txt
+	npm install --silent --no-fund --no-audit --prefix $(AGREE) autocannon@9.0.0
+	touch $@
 bench-models:
 	@test -d "$(MODELS)" || { echo "name the folder of 1b-Q4_0.gguf and the like: make bench-cpu MODELS=DIR"; exit 1; }
 	@mkdir -p $(dir $(RECORD))
