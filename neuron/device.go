@@ -42,7 +42,6 @@ type Device struct {
 	rt       *nrt.Runtime
 	instance nrt.Instance
 	info     runtime.DeviceInfo
-	memory   int64 // of one core, 0 when unknown
 }
 
 // New reads the export, opens the library and compares the two.

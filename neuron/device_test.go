@@ -28,7 +28,7 @@ var build = sync.OnceValues(func() (built, error) {
 	}
 	b := built{dir: dir}
 	if b.library, err = fakelib.Library(dir, fakelib.Variant{
-		Async: true, Sanitize: sanitized,
+		Async: true, ASan: underASan,
 	}); err != nil {
 		return b, err
 	}
@@ -148,6 +148,9 @@ func TestDeviceGivesWhatTheEvaluatorGives(t *testing.T) {
 	})
 	f("async", "mistral", "narrow", func(s *export.Settings, c *Config) {
 		s.Scope, c.Async = lower.LayerScope, true
+	})
+	f("one byte a weight", "qwen3_moe", "narrow", func(s *export.Settings, _ *Config) {
+		s.Weights, s.Compute, s.KV = "f8e4m3fn", "bf16", "f32"
 	})
 	f("two cores", "qwen2", "odd", func(s *export.Settings, _ *Config) { s.TP = 2 })
 	f("four cores", "mistral", "many", func(s *export.Settings, _ *Config) {

@@ -140,7 +140,7 @@ func TestMishapsAtTheStart(t *testing.T) {
 	f("no version", "nrt_get_version", nrt.FailRequest, fault("nrt_get_version:1:1"))
 	f("no async function", "NRT_3.0.0", 0, func(s *scene) {
 		path, err := fakelib.Library(s.t.TempDir(), fakelib.Variant{
-			OldAsync: true, Sanitize: sanitized,
+			OldAsync: true, ASan: underASan,
 		})
 		if err != nil {
 			s.t.Fatal(err)
@@ -313,7 +313,7 @@ func TestMishapsOfTheCompiler(t *testing.T) {
 	})
 	f("fake without leave", "compiles nothing",
 		func(_ *testing.T, _ string, c *export.CompileConfig) { c.AllowFake = false })
-	f("unknown flag", "unrecognized arguments: --fast",
+	f("unknown flag", "arguments: --fast",
 		func(_ *testing.T, _ string, c *export.CompileConfig) { c.Flags = []string{"--fast"} })
 	f("it fails", "NCC_EVRF051", env("FAKE_CC_FAIL", "NCC_EVRF051"))
 	f("cut short", "cut short", env("FAKE_CC_SHORT", "1"))

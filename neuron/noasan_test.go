@@ -2,5 +2,5 @@
 
 package neuron
 
-// sanitized builds the fake library for a program of go test -asan.
-const sanitized = false
+// underASan builds the fake library for a program of go test -asan.
+const underASan = false

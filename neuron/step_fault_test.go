@@ -114,7 +114,7 @@ func TestRetry(t *testing.T) {
 func TestLibrariesDiffer(t *testing.T) {
 	t.Run("no batches", func(t *testing.T) {
 		path, err := fakelib.Library(t.TempDir(), fakelib.Variant{
-			NoBatch: true, Sanitize: sanitized,
+			NoBatch: true, ASan: underASan,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -43,7 +43,7 @@ func TestNeuronCommands(t *testing.T) {
 	refused("needs --neuron-dir", "run", model, "x", "--device", "neuron")
 	ok("2 graphs for trn3", small...)
 	refused("basalt neuron compile", "run", model, "x", "--device", "neuron", "--neuron-dir", dir)
-	refused("unrecognized arguments: --fast", "neuron", "compile", dir, "--compiler", compiler,
+	refused("arguments: --fast", "neuron", "compile", dir, "--compiler", compiler,
 		"--cc-flags=--fast")
 	ok("compiled in", "neuron", "compile", dir, "--compiler", compiler)
 	ok("compiled before", "neuron", "compile", dir, "--compiler", compiler)

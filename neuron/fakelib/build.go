@@ -1,6 +1,7 @@
 package fakelib
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,8 +15,8 @@ func folder() (string, error) {
 	_, file, _, _ := goruntime.Caller(0)
 	dir := filepath.Join(filepath.Dir(file), "csrc")
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if len(files) == 0 {
-		return "", fmt.Errorf("there are no sources of the fake library in %s (%v)", dir, err)
+	if err != nil || len(files) == 0 {
+		return "", errors.Join(err, fmt.Errorf("there are no sources of the fake in %s", dir))
 	}
 	for _, path := range append(files, filepath.Join(dir, "../../fake/executor.h"),
 		filepath.Join(dir, "../../nrt/abi.h")) {
@@ -31,7 +32,7 @@ type Variant struct {
 	NoBatch  bool // no nrt_tensor_read_batch and write_batch
 	Async    bool // nrta_execute_schedule of version NRT_3.0.0
 	OldAsync bool // that of the older version, which must not be called
-	Sanitize bool // for a program built with -asan
+	ASan     bool // for a program built with -asan
 }
 
 // Library compiles the fake runtime library into dir and gives its path.
@@ -54,7 +55,7 @@ func Library(dir string, v Variant) (string, error) {
 	if v.NoBatch {
 		args = append(args, "-DFAKE_NO_BATCH")
 	}
-	if v.Sanitize {
+	if v.ASan {
 		args = append(args, "-fsanitize=address", "-fno-omit-frame-pointer")
 	}
 	args = append(args, "-Wl,--version-script="+filepath.Join(src, versions))

@@ -60,7 +60,8 @@ func (f *families) device(d *Device) {
 		where, kind string
 		n           int64
 	}{
-		{"hbm", "uncorrected", d.HBMUncorrected}, {"hbm", "repairable", d.HBMRepairable},
+		{"hbm", "uncorrected", d.HBMUncorrected},
+		{"hbm", "repairable", d.HBMRepairable},
 		{"sram", "uncorrected", d.SRAMUncorrected},
 	} {
 		f.ecc(dev, e.where, e.kind, e.n)

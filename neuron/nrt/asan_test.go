@@ -2,5 +2,5 @@
 
 package nrt
 
-// sanitized builds the fake library for a program of go test -asan.
-const sanitized = true
+// underASan builds the fake library for a program of go test -asan.
+const underASan = true

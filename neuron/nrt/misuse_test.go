@@ -30,7 +30,7 @@ var library = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fakelib.Library(dir, fakelib.Variant{Sanitize: sanitized})
+	return fakelib.Library(dir, fakelib.Variant{ASan: underASan})
 })
 
 func TestMain(m *testing.M) {
