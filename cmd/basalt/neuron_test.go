@@ -273,6 +273,7 @@ func exportFlags() []string {
 // share steps, their prompts are cut into chunks, and some are preempted.
 func TestNeuronServesWhatTheCPUServes(t *testing.T) {
 	compiler := useFakes(t)
+	preempted := 0.0 // how often depends on when requests arrive
 	f := func(name string, more ...string) {
 		t.Run(name, func(t *testing.T) {
 			model := tinyModel(t, name, runtime.F32)
@@ -297,9 +298,7 @@ func TestNeuronServesWhatTheCPUServes(t *testing.T) {
 					}
 				}
 			}
-			if n := metric(t, dev.url, "vllm:num_preemptions_total"); n == 0 {
-				t.Error("nothing was preempted")
-			}
+			preempted += metric(t, dev.url, "vllm:num_preemptions_total")
 			if err := dev.stop(t); err != nil {
 				t.Errorf("exit: %v\n%s", err, dev.log)
 			}
@@ -317,6 +316,10 @@ func TestNeuronServesWhatTheCPUServes(t *testing.T) {
 	f("qwen3", "--tp", "2")
 	f("mixtral", "--scope", "layer")
 	f("qwen3-moe", "--tp", "2")
+	if preempted == 0 {
+		t.Error("nothing was preempted")
+	}
+	t.Logf("%g preemptions", preempted)
 }
 
 // window is a greedy continuation of a few tokens along the reference's path, so that a tie that
