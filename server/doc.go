@@ -9,6 +9,7 @@
 //	generate.go  a request's way: prompt.go (template, tokens), params.go, submit, events
 //	sequence.go  one choice: ids to text to events; stop.go: stop strings over token borders
 //	stream.go, collect.go  where events go: into a stream or into one body
+//	jobs_store.go, jobs_run.go  work that nobody waits for, behind all that somebody does
 //	health.go, metrics.go, log.go  what operators see
 //
 // The dialects are codecs in the folders below; api is the vocabulary between. A request lives in

@@ -110,11 +110,15 @@ func (r *run) fetch(ctx context.Context) error {
 	}
 	var parts []Part
 	err = r.try(ctx, "the input cannot be read", func() error {
-		return writeDurably(r.path(inputFile), func(f *os.File) (err error) {
+		err := writeDurably(r.path(inputFile), func(f *os.File) (err error) {
 			w := &limited{w: f, left: r.s.cfg.MaxInput, most: r.s.cfg.MaxInput}
 			parts, err = r.s.cfg.Work.Fetch(ctx, r.j, w)
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return syncFolder(r.path(""))
 	})
 	if err != nil {
 		return err
