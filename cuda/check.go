@@ -206,7 +206,7 @@ func (c *checker) randomBytes(n int) []byte {
 
 // linear compares products of every kind of weight, with runs of K that are long, short and empty.
 func (c *checker) linear() error {
-	const m, n, k = 130, 144, 9*64 - 8
+	const m, n, k = 66, 144, 9*64 - 8
 	for _, kind := range []string{"bf16", "f16", "q8", "q4"} {
 		if err := c.product(kind, m, n, k); err != nil {
 			return err

@@ -52,11 +52,10 @@ DEVICE u32 float_bits(float x) {
 DEVICE float from_bf16(u16 x) { return bits_float((int)((u32)x << 16)); }
 
 DEVICE float from_f16(u16 x) {
-    float sign = x >> 15 ? -1.0f : 1.0f;
-    int exponent = x >> 10 & 31, fraction = x & 1023;
-    if (exponent == 31) return fraction ? NAN : sign * INFINITY;
-    if (exponent == 0) return sign * ldexpf((float)fraction, -24);
-    return sign * ldexpf((float)(fraction | 1024), exponent - 25);
+    u32 sign = (u32)(x >> 15) << 31, exponent = x >> 10 & 31, fraction = x & 1023;
+    if (exponent == 31) return bits_float((int)(sign | 255u << 23 | fraction << 13));
+    if (exponent == 0) return (sign ? -1.0f : 1.0f) * (float)fraction * (1.0f / (1 << 24));
+    return bits_float((int)(sign | (exponent + 112) << 23 | fraction << 13));
 }
 
 // Rounds to the nearest, ties to even.

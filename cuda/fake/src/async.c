@@ -66,30 +66,43 @@ void async_16(void *to, const void *from) {
     }
 }
 
-// Value (row, k) of an operand; k is below 16.
-static float operand_at(u64 descriptor, int row, int k, int f16) {
+// A row of an operand, 16 along K.
+static void operand_row(float *v, u64 descriptor, int row, int f16) {
     u32 at = (u32)(descriptor & 0x3fff) << 4, lead = (u32)(descriptor >> 16 & 0x3fff) << 4;
     u32 stride = (u32)(descriptor >> 32 & 0x3fff) << 4;
-    at += (u32)row / 8 * stride + (u32)k / 8 * lead + (u32)row % 8 * 16 + (u32)k % 8 * 2;
-    if (at + 2 > MAX_DYNAMIC) fibers_fail("an operand lies outside dynamic shared memory");
-    u16 x;
-    memcpy(&x, bs_dynamic + at, 2);
-    return f16 ? from_f16(x) : from_bf16(x);
+    at += (u32)row / 8 * stride + (u32)row % 8 * 16;
+    if (at + lead + 16 > MAX_DYNAMIC) {
+        fibers_fail("an operand lies outside dynamic shared memory");
+        at = lead = 0;
+    }
+    for (int k = 0; k < 16; k++) {
+        u16 x;
+        memcpy(&x, bs_dynamic + at + k / 8 * lead + k % 8 * 2, 2);
+        v[k] = f16 ? from_f16(x) : from_bf16(x);
+    }
 }
 
 void group_mma(float *d, const u32 *a, u64 b, int fresh, int columns, int f16) {
     bs_exchange *e = bs_exchange_now();
     int lane = bs_lane();
+    float x[2][16], y[16];
     memcpy(e->a[lane], a, sizeof e->a[lane]);
     bs_meet_warp();
-    for (int i = 0; i < columns / 2; i++) {
-        int high = i % 4 / 2, col = i / 4 * 8 + lane % 4 * 2 + i % 2;
-        float sum = fresh ? 0 : d[i];
-        for (int k = 0; k < 16; k++) {
+    for (int k = 0; k < 16; k++) {
+        for (int high = 0; high < 2; high++) {
             u32 word = e->a[lane / 4 * 4 + k % 8 / 2][high + k / 8 * 2];
-            sum += bs_half_of(word, k % 2, f16) * operand_at(b, col, k, f16);
+            x[high][k] = bs_half_of(word, k % 2, f16);
         }
-        d[i] = sum;
+    }
+    for (int i = 0; i < columns / 2; i += 4) {
+        for (int j = 0; j < 2; j++) {
+            operand_row(y, b, i / 4 * 8 + lane % 4 * 2 + j, f16);
+            for (int high = 0; high < 2; high++) {
+                float *to = d + i + 2 * high + j, sum = fresh ? 0 : *to;
+                for (int k = 0; k < 16; k++) sum += x[high][k] * y[k];
+                *to = sum;
+            }
+        }
     }
 }
 
@@ -114,12 +127,14 @@ void tensor_mma(u32 d, u64 a, u64 b, u32 shape, int fresh) {
         fibers_fail("an impossible shape of a tensor product");
         return;
     }
+    static float y[256][16];
+    for (int col = 0; col < n; col++) operand_row(y[col], b, col, f16);
     for (int row = 0; row < LANES; row++) {
         float x[16];
-        for (int k = 0; k < 16; k++) x[k] = operand_at(a, row, k, f16);
+        operand_row(x, a, row, f16);
         for (int col = 0; col < n; col++) {
             float *to = &tensor[row][(d & 0xffff) + (u32)col], sum = fresh ? 0 : *to;
-            for (int k = 0; k < 16; k++) sum += x[k] * operand_at(b, col, k, f16);
+            for (int k = 0; k < 16; k++) sum += x[k] * y[col][k];
             *to = sum;
         }
     }
