@@ -298,3 +298,12 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	})
 }
+
+func TestBodiesAreKeptAsTheyWere(t *testing.T) {
+	r := &Invocation{}
+	r.Input.BodyJSON = []byte(`{"a":"<b> & c"}`)
+	if got := string(r.JSON()); !strings.Contains(got, `{"a":"<b> & c"}`) ||
+		strings.HasSuffix(got, "\n") {
+		t.Error(got)
+	}
+}

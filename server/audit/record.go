@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"time"
@@ -110,12 +111,15 @@ func (r *Event) JSON() []byte {
 	return text(r)
 }
 
+// text keeps bodies as they were: json.Marshal would escape their &, < and >.
 func text(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		panic("BUG: cannot encode a record: " + err.Error())
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // removedName and its detail tell Verify that files are gone by the log's own doing.
