@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,7 +57,8 @@ func TestAnAuditedServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := basalt(t, anchored...)
-		exit, ok := err.(*exec.ExitError)
+		var exit *exec.ExitError
+		ok := errors.As(err, &exit)
 		if !ok || !strings.Contains(string(exit.Stderr), reason) {
 			t.Errorf("%v; want %q", err, reason)
 		}

@@ -78,7 +78,7 @@ func merged(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer adapter.Close()
+	t.Cleanup(func() { _ = adapter.Close() })
 	added := 0
 	for _, name := range base.Names() {
 		added += addFactors(t, name, base, adapter)

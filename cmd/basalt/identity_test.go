@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -147,7 +148,8 @@ func TestServingNeedsAnIdentity(t *testing.T) {
 	f := func(reason string, args ...string) {
 		t.Helper()
 		_, err := basalt(t, append([]string{"serve", storiesModel}, args...)...)
-		exit, ok := err.(*exec.ExitError)
+		var exit *exec.ExitError
+		ok := errors.As(err, &exit)
 		if !ok || !strings.Contains(string(exit.Stderr), reason) {
 			t.Errorf("%v: %v; want %q", args, err, reason)
 			if ok {
