@@ -202,11 +202,12 @@ func TestJobsExpire(t *testing.T) {
 	s := w.open(t, Config{Folder: t.TempDir(), MaxActive: 1})
 	defer closeStore(t, s)
 	sp := spec("a")
-	sp.Expires = time.Now().Add(300 * time.Millisecond)
+	sp.Expires = time.Now().Add(1500 * time.Millisecond)
 	part := create(t, s, sp)
 	sp.ID = "b"
 	none := create(t, s, sp)
-	if st := waitEnd(t, part); st.Status != Partial || st.Counts.Processed() != 5 {
+	st := waitEnd(t, part)
+	if n := st.Counts.Processed(); st.Status != Partial || n < 1 || n > 5 {
 		t.Errorf("%+v", st)
 	}
 	if st := waitEnd(t, none); st.Status != Expired {
