@@ -86,7 +86,8 @@ func loadFiles(path string, o models.LoadOptions) (*models.Model, error) {
 
 // openModel loads a model, compiles it for the device and starts its loop.
 func (f *modelFlags) openModel(ctx context.Context, dev runtime.Device, path string) (*opened,
-	error) {
+	error,
+) {
 	m, err := f.load(path)
 	if err != nil {
 		return nil, err
