@@ -186,8 +186,10 @@ func TestJobsGiveWay(t *testing.T) {
 // TestServersWithoutJobs say so.
 func TestServersWithoutJobs(t *testing.T) {
 	f := start(t, setup{})
-	for _, path := range []string{"/model-invocation-jobs", "/async-invoke", "/v1/files",
-		"/v1/batches"} {
+	for _, path := range []string{
+		"/model-invocation-jobs", "/async-invoke", "/v1/files",
+		"/v1/batches",
+	} {
 		if a := f.do("GET", path, ""); a.status != 400 || !strings.Contains(a.body, "--jobs") {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}

@@ -111,7 +111,7 @@ func readEchoes(o *api.Object, req *api.Request) []byte {
 	var echo []byte
 	if v, ok := o.Get("performanceConfig"); ok {
 		c := v.Object()
-		c.OneOf("latency", "standard", "optimized") //nolint:misspell // the service's word
+		c.OneOf("latency", "standard", "optimized")
 		refuse(c)
 		echo = append(append(echo, `,"performanceConfig":`...), v.Raw()...)
 	}

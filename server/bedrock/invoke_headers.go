@@ -48,11 +48,11 @@ func checkAccept(accept string) *api.Error {
 func (c *Invoke) echo(req *api.Request, h *InvokeHeaders) *api.Error {
 	switch h.Latency {
 	case "":
-	case "standard", "optimized": //nolint:misspell // the service's word
+	case "standard", "optimized":
 		c.headers = append(c.headers, [2]string{HeaderLatency, h.Latency})
 	default:
 		return api.FieldError("performanceConfigLatency", "performanceConfigLatency must be "+
-			"\"standard\" or \"optimized\"") //nolint:misspell // the service's word
+			"\"standard\" or \"optimized\"")
 	}
 	switch h.Tier {
 	case "":

@@ -22,9 +22,15 @@ func newResponse(o *api.Object, req *api.Request, call Call) *Response {
 	head = api.AppendString(append(head, `,"model":`...), req.Model)
 	var tail []byte
 	for _, f := range [][2]string{
-		{"instructions", "null"}, {"max_output_tokens", "null"}, {"temperature", "null"},
-		{"top_p", "null"}, {"tool_choice", `"auto"`}, {"tools", "[]"}, {"metadata", "{}"},
-		{"reasoning", `{"effort":null,"summary":null}`}, {"text", `{"format":{"type":"text"}}`},
+		{"instructions", "null"},
+		{"max_output_tokens", "null"},
+		{"temperature", "null"},
+		{"top_p", "null"},
+		{"tool_choice", `"auto"`},
+		{"tools", "[]"},
+		{"metadata", "{}"},
+		{"reasoning", `{"effort":null,"summary":null}`},
+		{"text", `{"format":{"type":"text"}}`},
 		{"user", "null"},
 	} {
 		tail = append(append(append(tail, `,"`...), f[0]...), `":`...)
