@@ -40,6 +40,8 @@ type Config struct {
 	Region string // in records
 	// Profiles opens /debug/pprof/ to those whom the policy grants Debug.
 	Profiles bool
+	// Devices add what they measure of themselves to /metrics.
+	Devices []DeviceMetrics
 	// Jobs keeps jobs and files; nil: there are none. The server starts it, and closes it when it
 	// shuts down.
 	Jobs *jobs.Store

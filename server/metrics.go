@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"io"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
@@ -61,6 +62,12 @@ func auditCollectors(log *audit.Log) []prometheus.Collector {
 	}
 }
 
+// DeviceMetrics is a device that measures itself: power, memory, errors.
+type DeviceMetrics interface {
+	// WriteMetrics writes Prometheus' text format, with names that no other part of a server uses.
+	WriteMetrics(w io.Writer) error
+}
+
 // serveMetrics writes the Prometheus text format.
 func (s *Server) serveMetrics(r *request) reply {
 	families, err := s.metrics.registry.Gather()
@@ -73,6 +80,11 @@ func (s *Server) serveMetrics(r *request) reply {
 	for _, f := range families {
 		if err := enc.Encode(f); err != nil {
 			return s.refuse(r, openaiDialect(), internalError())
+		}
+	}
+	for _, d := range s.cfg.Devices {
+		if err := d.WriteMetrics(&body); err != nil {
+			s.log.Warn("a device gives no metrics", zap.Error(err))
 		}
 	}
 	return reply{status: 200, contentType: string(format), body: body.Bytes()}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -81,6 +83,24 @@ func TestMetricsPassTheLint(t *testing.T) {
 	for _, p := range problems {
 		if !strings.HasPrefix(p.Metric, "vllm:") {
 			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+}
+
+type meter struct{ err error }
+
+func (m meter) WriteMetrics(w io.Writer) error {
+	_, err := io.WriteString(w, "basalt_meter_watts 5\n")
+	return errors.Join(err, m.err)
+}
+
+func TestMetricsOfDevices(t *testing.T) {
+	for _, err := range []error{nil, errors.New("planted")} {
+		f := start(t, setup{cfg: Config{Devices: []DeviceMetrics{meter{err}}}})
+		a := f.do("GET", "/metrics", "")
+		if a.status != 200 || !strings.Contains(a.body, "\nbasalt_meter_watts 5\n") ||
+			!strings.Contains(a.body, "vllm:num_requests_running{") {
+			t.Errorf("%v: %d %s", err, a.status, a.body)
 		}
 	}
 }

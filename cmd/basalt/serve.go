@@ -38,6 +38,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close(), closeAudit(cfg.Audit))
 	}
+	if metrics, ok := dev.(server.DeviceMetrics); ok {
+		cfg.Devices = append(cfg.Devices, metrics)
+	}
 	models, err := c.openModels(ctx, dev)
 	if err == nil {
 		err = c.serve(ctx, listener, dev.Info(), models, cfg)
