@@ -61,6 +61,10 @@ func (s *Server) countPrompts(r *request, op *operation) (int, *api.Error) {
 	}
 	defer s.inFlight.Add(-1)
 	g := &generation{s: s, r: r, req: req, model: m}
+	defer g.letGo()
+	if err := g.fetch(); err != nil {
+		return 0, err
+	}
 	prompts, err := g.prompts()
 	if err != nil {
 		return 0, err

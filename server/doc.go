@@ -7,6 +7,7 @@
 //	target.go, routes.go   raw request targets, and who answers them
 //	auth.go, origin.go     tenants by key; which web pages may call
 //	generate.go  a request's way: prompt.go (template, tokens), params.go, submit, events
+//	locations.go  objects in buckets that a request names
 //	sequence.go  one choice: ids to text to events; stop.go: stop strings over token borders
 //	stream.go, collect.go  where events go: into a stream or into one body
 //	jobs_store.go, jobs_run.go  work that nobody waits for, behind all that somebody does

@@ -33,6 +33,8 @@ type generation struct {
 	forced string
 	warden *warden // nil: no guardrail
 	lease  *identity.Lease
+	// fetched are the bytes of objects that the request names.
+	fetched int64
 	// started is the time, in ns, from arrival to the first step of the first choice; 0 before it.
 	started atomic.Int64
 	first   time.Duration // from arrival to the first token, 0 before it
@@ -87,6 +89,7 @@ func (s *Server) begin(r *request, op *operation) (*generation, *api.Error) {
 	}
 	if err := g.submit(); err != nil {
 		g.abort()
+		g.letGo()
 		g.lease.End(0)
 		s.inFlight.Add(-1)
 		return nil, err
@@ -133,6 +136,9 @@ func (s *Server) admit() *api.Error {
 
 // submit makes the prompts and hands one sequence for each choice to the loop.
 func (g *generation) submit() (err *api.Error) {
+	if err = g.fetch(); err != nil {
+		return err
+	}
 	if g.warden, err = g.s.newWarden(g.req); err != nil {
 		return err
 	}
@@ -425,6 +431,7 @@ func (g *generation) end(err error, status int) bool {
 	}
 	g.ended = true
 	g.abort()
+	g.letGo()
 	g.lease.End(g.usage.Input + g.usage.Output)
 	g.r.record.ended, g.r.record.generation = err, g
 	recorded := g.s.finishRecord(g.r, status)

@@ -59,8 +59,12 @@ func (s *Server) jobPrincipal(j *jobs.Job) (*identity.Principal, error) {
 	return &last, nil
 }
 
-// maxAttempts is how often a record may meet a device that fails: it may be the reason.
-const maxAttempts = 5
+// maxAttempts is how often a record may meet a device that fails: it may be the reason. maxAway is
+// how often it may meet a store that does not answer, with up to 5 s between.
+const (
+	maxAttempts = 5
+	maxAway     = 60
+)
 
 // doRecord does one record of a job. It is the panic boundary of what a record can cause.
 func (s *Server) doRecord(ctx context.Context, j *jobs.Job, record, attempt int, line []byte) (
@@ -148,11 +152,13 @@ func (s *Server) recordResult(ctx context.Context, j *jobs.Job, r *request, p *r
 		err = asAPI(r.record.ended)
 	}
 	switch {
+	case err != nil && err.Code == api.Unavailable && err.Field != "" && attempt >= maxAway:
+		// The record names an object that cannot be had.
 	case err == nil, err.Code == api.Throttled, err.Code == api.Unavailable:
 		return jobs.Result{}, jobs.ErrBusy
 	case err.Code == api.DeviceFailed && attempt < maxAttempts:
 		return jobs.Result{}, fmt.Errorf("the device failed under record %d", r.job.record)
-	case err.Code == api.Forbidden && j.Kind != jobs.Batch:
+	case err.Code == api.Forbidden && err.Field == "" && j.Kind != jobs.Batch:
 		return jobs.Result{}, &jobs.Failure{Message: err.Message}
 	}
 	return jobs.Result{Body: s.recordError(j, r, err)}, nil

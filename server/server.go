@@ -40,6 +40,7 @@ type Server struct {
 	stop     context.CancelCauseFunc
 	draining atomic.Bool
 	inFlight atomic.Int64 // generations
+	fetched  atomic.Int64 // bytes of objects that requests name
 	idPrefix [8]byte
 	lastID   atomic.Uint64
 

@@ -126,6 +126,16 @@ type Block struct {
 	Guard    bool   // the client asks the guardrail to look at this text
 	Format   string // "png", "jpeg", "gif", "webp"
 	Data     []byte // base64
+	// From is what Text or Data goes on with; nil: nothing. The server reads it before anything
+	// else is done with the block.
+	From *Location
+}
+
+// Location names an object outside of a request.
+type Location struct {
+	URI, Owner string // s3://BUCKET/KEY; the account that must own the bucket, may be empty
+	Field      string // where the request says so
+	MaxBytes   int
 }
 
 // Tool is a function that the model may call.

@@ -149,8 +149,10 @@ func TestDecodeConverseRefuses(t *testing.T) {
 		"one of")
 	f(content(`{"image":{"format":"png","source":{"bytes":"?"}}}`),
 		"messages[0].content[0].image.source.bytes", "base64")
-	f(content(`{"image":{"format":"png","source":{"s3Location":{"uri":"s3://b/k"}}}}`),
-		"messages[0].content[0].image.source.s3Location", "not supported")
+	f(content(`{"image":{"format":"png","source":{"s3Location":{"bucketOwner":"123456789012"}}}}`),
+		"messages[0].content[0].image.source.s3Location.uri", "required")
+	f(content(`{"image":{"format":"png","source":{"s3Location":{"uri":"s3://b/k","bytes":"AQ"}}}}`),
+		"messages[0].content[0].image.source.s3Location.bytes", "not supported")
 	f(content(`{"document":{"format":"pdf","name":"n","source":{"bytes":""}}}`),
 		"messages[0].content[0].document.format", "is not read here")
 	f(content(`{"toolUse":{"toolUseId":"a b","name":"f","input":{}}}`),

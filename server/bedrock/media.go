@@ -65,28 +65,38 @@ func readImage(v api.Value) api.Block {
 		o.Missing("format")
 	}
 	if src, ok := o.Need("source"); ok {
-		b.Data = readBytes(union(src), maxImgBytes)
+		b.Data, b.From = readBytes(union(src), maxImgBytes)
 	}
 	refuse(o)
 	return b
 }
 
-// readBytes reads the bytes member of a source.
-func readBytes(o *api.Object, limit int) []byte {
+// readBytes reads the bytes member of a source, or the location that stands in its place.
+func readBytes(o *api.Object, limit int) ([]byte, *api.Location) {
 	if v, ok := o.Get("s3Location"); ok {
-		v.Fail("is not supported: nothing is fetched; send bytes")
+		return nil, readLocation(v, limit)
 	}
 	v, ok := o.Get("bytes")
 	refuse(o)
 	if !ok {
 		o.Missing("bytes")
-		return nil
+		return nil, nil
 	}
 	data := decodeBytes(v)
 	if v.IsString() && (len(data) == 0 || len(data) > limit) {
 		v.Fail("must have 1 to %d bytes, not %d", limit, len(data))
 	}
-	return data
+	return data, nil
+}
+
+func readLocation(v api.Value, limit int) *api.Location {
+	o := v.Object()
+	at := &api.Location{
+		URI: o.NeedString("uri"), Owner: optMatch(o, "bucketOwner", `[0-9]{12}`, 12),
+		Field: v.Path() + ".uri", MaxBytes: limit,
+	}
+	refuse(o)
+	return at
 }
 
 func decodeBytes(v api.Value) []byte {
@@ -112,9 +122,9 @@ func readDocument(v api.Value) api.Block {
 		at, _ := o.Get("format")
 		at.Fail("is %q, which is not read here; send \"txt\", \"md\", \"csv\" or \"html\"", f)
 	}
-	text := ""
+	text, from := "", (*api.Location)(nil)
 	if src, ok := o.Need("source"); ok {
-		text = readSource(src)
+		text, from = readSource(src)
 	}
 	context := o.String("context").Or("")
 	readCitations(o)
@@ -122,7 +132,11 @@ func readDocument(v api.Value) api.Block {
 	if context != "" {
 		context += "\n"
 	}
-	return api.Block{Kind: api.BlockText, Text: "Document " + name + ":\n" + context + text + "\n"}
+	text = "Document " + name + ":\n" + context + text
+	if from == nil {
+		text += "\n"
+	}
+	return api.Block{Kind: api.BlockText, Text: text, From: from}
 }
 
 func validDocName(s string) bool {
@@ -153,10 +167,11 @@ func readCitations(o *api.Object) {
 	refuse(c)
 }
 
-func readSource(v api.Value) string {
+// readSource reads the text of a document, or where it is.
+func readSource(v api.Value) (string, *api.Location) {
 	o := union(v)
 	if text, ok := o.Get("text"); ok {
-		return text.Str()
+		return text.Str(), nil
 	}
 	if parts, ok := o.Get("content"); ok {
 		text := ""
@@ -165,13 +180,13 @@ func readSource(v api.Value) string {
 			text += part.String("text").Or("")
 			refuse(part)
 		}
-		return text
+		return text, nil
 	}
-	data := readBytes(o, maxDocBytes)
+	data, from := readBytes(o, maxDocBytes)
 	if !utf8.Valid(data) {
 		v.Fail("must be UTF-8 text")
 	}
-	return string(data)
+	return string(data), from
 }
 
 // readSearchResult reads a found text as text under its title and source.
