@@ -19,6 +19,7 @@ import time
 import urllib.request
 
 import golden
+import store
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -37,7 +38,7 @@ NAMES = ["--alias", ",".join(f"{name}={model}" for model, names in {
                     "mistral.chat"],
     "stories260K-f32": ["mistral.story", "deepseek.story", "amazon.story", "cohere.story"],
 }.items() for name in names), "--guardrails", os.path.join(HERE, "guardrails.yaml")]
-# What s3:// URIs mean for jobs: a folder of the site's.
+# What s3:// URIs mean for jobs: a folder of the site's, and what store.py adds.
 BUCKETS = """buckets:
   data: {{tenants: [site], folder: {folder}/bucket}}
   theirs: {{tenants: [other], folder: {folder}/theirs}}
@@ -58,7 +59,8 @@ GROUPS = [
     (SITE, ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
     (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
      ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
-    (SITE + ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml"], ["boto3_jobs.py"]),
+    (SITE + ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml"],
+     ["boto3_jobs.py", "boto3_stores.py"]),
 ]
 SUITE_SECONDS = 600
 MUST_BE_ZERO = (
@@ -105,6 +107,16 @@ def run_faults(suites):
 def run_group(binary, flags, suites):
     site = Site(binary) if any("{site}" in f for f in flags) else None
     given = [f.replace("{site}", site.folder) if site else f for f in flags]
+    if "--buckets" in flags:
+        site.add_store()
+    try:
+        return drive(binary, flags, given, suites, site)
+    finally:
+        if site and site.store:
+            site.store.stop()
+
+
+def drive(binary, flags, given, suites, site):
     server = Server([binary, "serve", *given, "--listen", "127.0.0.1:0"], ROOT, site)
     lines = []
     try:
@@ -154,6 +166,10 @@ def install():
         ["cp", *files, node],
         ["npm", "ci", "--prefix", node, "--ignore-scripts", "--silent", "--no-audit", "--no-fund"],
     ])
+    gateway = os.path.join(CACHE, "store-module")
+    with open(gateway, "w") as f:
+        f.write(store.MODULE)
+    fresh("store.done", [gateway], [["env", "GOBIN=" + CACHE, "go", "install", store.MODULE]])
     build_go()
 
 
@@ -200,16 +216,23 @@ class Site:
             f.write(POLICY)
         for name in ("bucket", "theirs"):
             os.mkdir(self.at(name))
+        self.store = None
         with open(self.at("buckets.yaml"), "w") as f:
             f.write(BUCKETS.format(folder=self.folder))
 
     def at(self, name):
         return os.path.join(self.folder, name)
 
+    def add_store(self):
+        self.store = store.Store(os.path.join(CACHE, "versitygw"), self)
+        with open(self.at("buckets.yaml"), "a") as f:
+            f.write(self.store.table(self))
+
     def environment(self):
         return {"BASALT_ACCESS": self.access, "BASALT_SECRET": self.secret,
                 "BASALT_BEARER": self.bearer, "AWS_CA_BUNDLE": self.at("ca.pem"),
                 "BASALT_BUCKET": self.at("bucket"),
+                **(self.store.environment() if self.store else {}),
                 "NODE_EXTRA_CA_CERTS": self.at("ca.pem"),
                 "SSL_CERT_FILE": self.at("ca.pem")}
 
