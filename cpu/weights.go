@@ -87,11 +87,12 @@ func (w *weights) loaded(part string, t runtime.Tensor) {
 }
 
 // format is how a matrix of t is kept: as in the file, or quantised where that was asked for and
-// the rows can be cut into blocks.
+// the rows can be cut into blocks. A format without kernels is widened.
 func (w *weights) format(t runtime.Tensor, keep bool) runtime.DType {
-	_, block := t.DType.Quant()
+	d := t.Widened()
+	_, block := d.Quant()
 	if w.quantize == 0 || keep || block || t.Shape[1]%w.quantize.BlockSize() != 0 {
-		return t.DType
+		return d
 	}
 	return w.quantize
 }
@@ -112,15 +113,15 @@ func (w *weights) matrix(part string, keep bool) (*C.matrix, error) {
 		return nil, fmt.Errorf("tensor %q of shape %v is too long: an axis may have %d", part,
 			t.Shape, maxAxis)
 	}
-	m := &array[C.matrix](w.mem, 1)[0]
+	m, x := &array[C.matrix](w.mem, 1)[0], t.Widen()
 	m.format, m.n, m.k = cFormat(w.format(t, keep)), C.int32_t(t.Shape[0]), C.int32_t(t.Shape[1])
 	C.bs_matrix_layout(m)
 	m.data = (*C.uint8_t)(w.mem.take(int64(m.tiles)*int64(m.tile_bytes), true))
 	if w.mem.err != nil {
 		return nil, fmt.Errorf("cannot keep tensor %q: %w", part, w.mem.err)
 	}
-	C.bs_pack(w.dev.pool, w.dev.kern, m, cFormat(t.DType),
-		(*C.uint8_t)(unsafe.Pointer(&t.Data[0])))
+	C.bs_pack(w.dev.pool, w.dev.kern, m, cFormat(x.DType),
+		(*C.uint8_t)(unsafe.Pointer(&x.Data[0])))
 	w.matrices[part] = m
 	w.loaded(part, t)
 	return m, nil
@@ -133,7 +134,7 @@ func (w *weights) vector(part string) *C.float {
 	}
 	t := w.tensor(part)
 	v := array[float32](w.mem, t.NumValues())
-	t.DType.Decode(v, t.Data)
+	t.Decode(v, 0)
 	w.vectors[part] = (*C.float)(unsafe.Pointer(first(v)))
 	w.loaded(part, t)
 	return w.vectors[part]
@@ -142,10 +143,11 @@ func (w *weights) vector(part string) *C.float {
 // table gives a part where it lies in the checkpoint; it stays pinned as long as the executable.
 func (w *weights) table(part string) (data *C.uint8_t, format C.int32_t, rowBytes int64) {
 	t := w.tensor(part)
-	w.pins.Pin(&t.Data[0])
+	x := t.Widen()
+	w.pins.Pin(&x.Data[0])
 	w.loaded(part, t)
-	return (*C.uint8_t)(unsafe.Pointer(&t.Data[0])), cFormat(t.DType),
-		int64(t.DType.RowBytes(t.Shape[1]))
+	return (*C.uint8_t)(unsafe.Pointer(&x.Data[0])), cFormat(x.DType),
+		int64(x.DType.RowBytes(t.Shape[1]))
 }
 
 // cFormat is a data type's number in C, where the same order begins at 0.

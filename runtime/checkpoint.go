@@ -13,6 +13,8 @@ type Tensor struct {
 	DType DType
 	Shape []int
 	Data  []byte
+	// Scales belong to the numbers of a matrix in F8_E4M3 or F4_E2M1; nil is a scale of 1.
+	Scales *Scales
 }
 
 // NumValues is the product of the shape.
@@ -62,6 +64,11 @@ func checkPart(w *Weight, part string, c Checkpoint) error {
 	if in := t.Shape[len(t.Shape)-1]; in%t.DType.BlockSize() != 0 {
 		return fmt.Errorf("%w: tensor %q has rows of %d values; %s needs a multiple of %d",
 			ErrWeights, part, in, t.DType, t.DType.BlockSize())
+	}
+	if t.Scales != nil {
+		if err := t.Scales.Check(&t); err != nil {
+			return fmt.Errorf("%w: tensor %q: %w", ErrWeights, part, err)
+		}
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func decodeWeight(w *Weight, c Checkpoint) []float32 {
 	for _, part := range w.Parts {
 		t, _ := c.Tensor(part)
 		n := t.NumValues()
-		t.DType.Decode(dst[:n], t.Data)
+		t.Decode(dst[:n], 0)
 		dst = dst[n:]
 	}
 	return all

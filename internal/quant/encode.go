@@ -30,6 +30,8 @@ func (f Format) encoder() func(dst []byte, src []float32) {
 		return encodeQ5_K
 	case Q6_K:
 		return encodeQ6_K
+	case MXFP4:
+		return encodeMXFP4
 	default:
 		panic(fmt.Sprintf("BUG: unknown quantisation format %d", f))
 	}

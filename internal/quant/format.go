@@ -12,6 +12,7 @@ const (
 	Q4_K
 	Q5_K
 	Q6_K
+	MXFP4
 	numFormats
 )
 
@@ -34,6 +35,8 @@ func (f Format) layout() layout {
 		return layout{"Q5_K", 256, 176, decodeQ5_K}
 	case Q6_K:
 		return layout{"Q6_K", 256, 210, decodeQ6_K}
+	case MXFP4:
+		return layout{"MXFP4", 32, 17, decodeMXFP4}
 	default:
 		panic(fmt.Sprintf("BUG: unknown quantisation format %d", f))
 	}

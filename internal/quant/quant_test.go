@@ -19,6 +19,7 @@ func TestGeometry(t *testing.T) {
 	f(Q4_K, "Q4_K", 256, 144)
 	f(Q5_K, "Q5_K", 256, 176)
 	f(Q6_K, "Q6_K", 256, 210)
+	f(MXFP4, "MXFP4", 32, 17)
 }
 
 func TestEncodeIsWithinHalfAStep(t *testing.T) {

@@ -3,6 +3,7 @@ package quant
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"basalt/internal/half"
@@ -17,7 +18,7 @@ func (f Format) Random(dst []byte, spread float64, rng *rand.Rand) {
 	}
 	fillRandom(dst, rng)
 	for ; len(dst) > 0; dst = dst[size:] {
-		f.setScales(dst, spread*(0.75+0.5*rng.Float64()))
+		f.setScales(dst, spread*(0.75+0.5*rng.Float64()), rng)
 	}
 }
 
@@ -33,7 +34,7 @@ func fillRandom(dst []byte, rng *rand.Rand) {
 // setScales divides by the deviation that uniform integers of the format have: of a byte 73.9, of a
 // nibble 4.61; K-quants multiply it with that of their own random scales and minima, whose factor
 // dmin makes the mean zero.
-func (f Format) setScales(block []byte, spread float64) {
+func (f Format) setScales(block []byte, spread float64, rng *rand.Rand) {
 	put := func(at int, v float64) {
 		binary.LittleEndian.PutUint16(block[at:], half.ToF16(float32(v)))
 	}
@@ -50,6 +51,13 @@ func (f Format) setScales(block []byte, spread float64) {
 		put(2, spread/527*15.5)
 	case Q6_K:
 		put(208, spread/1365)
+	case MXFP4: // one of the powers of two beside the scale, which give its square on average
+		scale := spread / 2.93
+		low := math.Exp2(math.Floor(math.Log2(scale)))
+		block[0] = byte(127 + int(math.Log2(low)))
+		if rng.Float64()*3*low*low < scale*scale-low*low {
+			block[0]++
+		}
 	default:
 		panic(fmt.Sprintf("BUG: no random %s", f))
 	}

@@ -182,6 +182,8 @@ func drawBlocks(rng *rand.Rand, t runtime.Tensor, spread float64) {
 			put16(block[2:], f16(scale/20))
 		case runtime.Q6_K:
 			put16(block[208:], f16(scale/1300))
+		case runtime.MXFP4:
+			block[0] = byte(127 + int(math.Floor(math.Log2(scale/2))))
 		default:
 			panic(fmt.Sprintf("BUG: no random %s", t.DType))
 		}

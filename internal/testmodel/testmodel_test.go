@@ -10,7 +10,7 @@ import (
 // TestEveryFamilyInEveryFormat: programs build, weights fit, and the logits are of ordinary size.
 func TestEveryFamilyInEveryFormat(t *testing.T) {
 	for _, family := range Families() {
-		for d := runtime.F32; d <= runtime.Q6_K; d++ {
+		for d := runtime.F32; d <= runtime.MXFP4; d++ {
 			t.Run(family+"/"+d.String(), func(t *testing.T) {
 				t.Parallel()
 				p, c, err := New(family, 1, d)
