@@ -22,7 +22,13 @@ type auditLog struct {
 	log    *audit.Log
 }
 
+// newAuditLog begins a log whose operator lets prompts and answers in.
 func newAuditLog(t testing.TB) *auditLog {
+	t.Helper()
+	return openAuditLog(t, audit.Config{Sync: audit.SyncNever, Content: true})
+}
+
+func openAuditLog(t testing.TB, cfg audit.Config) *auditLog {
 	t.Helper()
 	key := filepath.Join(t.TempDir(), "key")
 	if err := audit.NewKey(key); err != nil {
@@ -36,7 +42,8 @@ func newAuditLog(t testing.TB) *auditLog {
 	if a.public, err = audit.ReadPublicKey(key + ".pub"); err != nil {
 		t.Fatal(err)
 	}
-	a.log, err = audit.Open(audit.Config{Dir: a.dir, Key: private, Sync: audit.SyncNever})
+	cfg.Dir, cfg.Key = a.dir, private
+	a.log, err = audit.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +242,31 @@ func TestThePromptsAreInTheLogOnlyIfTheOperatorSaysSo(t *testing.T) {
 	f.post(conversePath, converseHi, ci...)
 	if r := last(); strings.Contains(r.raw, `"Hi`) {
 		t.Errorf("the text is still recorded: %s", r.raw)
+	}
+}
+
+// TestTheAPIAloneLetsNothingIn: the operator must allow what an admin asks for.
+func TestTheAPIAloneLetsNothingIn(t *testing.T) {
+	p, a := newPeople(t, auditPolicy, "ci", "admin"), openAuditLog(t, audit.Config{})
+	cfg := p.config()
+	cfg.Audit = a.log
+	f := start(t, setup{cfg: cfg, noEOS: true})
+	put := func(body string) answer {
+		return f.do("PUT", "/logging/modelinvocations", body, "x-api-key", p.bearer["admin"])
+	}
+	got := put(`{"loggingConfig":{"textDataDeliveryEnabled":true}}`)
+	if m, name := awsError(t, got); name != "AccessDeniedException" ||
+		!strings.Contains(m, "--audit-content") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got = put(`{"loggingConfig":{"textDataDeliveryEnabled":false}}`); got.status != 200 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	f.post(conversePath, converseHi, "x-api-key", p.bearer["ci"])
+	for _, r := range a.read(4) {
+		if strings.Contains(r.raw, `"Hi`) {
+			t.Errorf("a prompt is in the log: %s", r.raw)
+		}
 	}
 }
 

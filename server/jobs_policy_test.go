@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +148,64 @@ func TestJobsAreAudited(t *testing.T) {
 	}
 	if created != 1 || refused != 1 || invoked != 3 {
 		t.Errorf("%d jobs, %d refusals and %d invocations are recorded", created, refused, invoked)
+	}
+}
+
+// TestActsOnJobsAreAudited: each is recorded with who did it before it is done, and nothing is done
+// whose record cannot be written.
+func TestActsOnJobsAreAudited(t *testing.T) {
+	p := newPeople(t, jobPolicy, "ann")
+	log := newAuditLog(t)
+	cfg := p.config()
+	cfg.Audit = log.log
+	y := newYard(t, setup{cfg: cfg, noEOS: true, stepTime: 10 * time.Millisecond})
+	y.write(t, "mine/in.jsonl", strings.ReplaceAll(llamaRecords(50), `"max_gen_len":4`,
+		`"max_gen_len":1000`))
+	ann := []string{"x-api-key", p.bearer["ann"]}
+	arn := y.created(t, y.post("/model-invocation-job", jobBody("s3://mine/in.jsonl",
+		"s3://mine/out", ""), ann...))
+	y.post("/model-invocation-job/"+arn[strings.LastIndexByte(arn, '/')+1:]+"/stop", "", ann...)
+	async := jobDeeds()[3].body
+	y.created(t, y.post("/async-invoke", async, ann...))
+	file := y.uploaded(t, chatLine("a", "tiny", 1000), ann...)
+	batch := y.id(t, y.post("/v1/batches", batchOf(file, "/v1/chat/completions"), ann...))
+	y.post("/v1/batches/"+batch+"/cancel", "", ann...)
+	y.do("DELETE", "/v1/files/"+file, "", ann...)
+	want := []string{
+		"CreateModelInvocationJob", "StopModelInvocationJob", "StartAsyncInvoke", "CreateFile",
+		"CreateBatch", "CancelBatch", "DeleteFile",
+	}
+	var got []string
+	acts := func() (names []string) {
+		for _, r := range log.read(log.log.Len()) {
+			if slices.Contains(want, r.EventName) && r.EventName != "" {
+				names = append(names, r.EventName)
+				if !strings.Contains(r.raw, `"principal":"ann"`) || r.AccountID != "acme" {
+					t.Errorf("%s", r.raw)
+				}
+			}
+		}
+		return names
+	}
+	if got = acts(); !slices.Equal(got, want) {
+		t.Errorf("recorded are %v, want %v", got, want)
+	}
+	file = y.uploaded(t, chatLine("a", "tiny", 1), ann...)
+	jobs := y.do("GET", "/model-invocation-jobs", "", ann...).body
+	if err := log.log.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []answer{
+		y.post("/model-invocation-job", jobBody("s3://mine/in.jsonl", "s3://mine/out", ""), ann...),
+		y.post("/async-invoke", async, ann...),
+		y.post("/v1/batches", batchOf(file, "/v1/chat/completions"), ann...),
+	} {
+		if a.status != 503 {
+			t.Errorf("without its record: %d %s", a.status, a.body)
+		}
+	}
+	if now := y.do("GET", "/model-invocation-jobs", "", ann...).body; now != jobs {
+		t.Errorf("a job was made without its record: %s", now)
 	}
 }
 

@@ -89,6 +89,10 @@ func (s *Server) changeLogging(r *request, d *audit.Delivery) *api.Error {
 		return api.Errorf(api.Invalid, "this server keeps no audit log; the operator starts one "+
 			"with --audit FOLDER")
 	}
+	if d != nil && !s.cfg.Audit.MayDeliver(*d) {
+		return api.Errorf(api.Forbidden, "loggingConfig: the operator does not let prompts and "+
+			"answers into the log; leave out what is enabled, or ask for --audit-content allowed")
+	}
 	e := s.eventRecord(r, r.record.route.action)
 	if d != nil {
 		e.Detail = map[string]any{"loggingConfig": d}

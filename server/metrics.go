@@ -70,7 +70,7 @@ type DeviceMetrics interface {
 
 // serveMetrics writes the Prometheus text format.
 func (s *Server) serveMetrics(r *request) reply {
-	families, err := s.metrics.registry.Gather()
+	families, err := s.visibleMetrics(r).Gather()
 	if err != nil {
 		s.log.Warn("cannot gather all metrics", zap.Error(err))
 	}

@@ -21,14 +21,14 @@ type auditFlags struct {
 	AuditSync     string   `enum:"always,often,never" default:"always" help:"When records are made durable: always, before the answer ends; often, every second; never, as the system does."`
 	AuditFileSize byteSize `default:"64MiB" help:"Size after which the log begins another file."`
 	AuditMaxFiles int      `placeholder:"N" help:"Files of the log to keep; older ones are removed, and a record says so (default: all)."`
-	AuditContent  bool     `help:"Record prompts and answers too, also those of earlier settings through the API."`
+	AuditContent  string   `enum:"never,allowed,always" default:"never" help:"Prompts and answers in the records: never; allowed, if PutModelInvocationLoggingConfiguration asks for them; always, from the start until somebody asks for none."`
 	AuditRegion   string   `placeholder:"NAME" help:"Region to name in records."`
 }
 
 // openAudit opens the log, if there is to be one.
 func (c *serveCmd) openAudit(cfg *server.Config, log *zap.Logger) error {
 	if c.Audit == "" {
-		if c.AuditKey != "" || c.AuditAnchors != "" || c.AuditContent {
+		if c.AuditKey != "" || c.AuditAnchors != "" || c.AuditContent != "never" {
 			return errors.New("--audit-key, --audit-anchors and --audit-content need --audit DIR")
 		}
 		return nil
@@ -42,7 +42,7 @@ func (c *serveCmd) openAudit(cfg *server.Config, log *zap.Logger) error {
 	}
 	ac := audit.Config{
 		Dir: c.Audit, Key: key, MaxFile: int64(c.AuditFileSize), MaxFiles: c.AuditMaxFiles,
-		Report: auditReporter(log),
+		Report: auditReporter(log), Content: c.AuditContent != "never",
 		Sync: map[string]audit.Sync{
 			"always": audit.SyncAlways, "often": audit.SyncOften, "never": audit.SyncNever,
 		}[c.AuditSync],
@@ -56,7 +56,7 @@ func (c *serveCmd) openAudit(cfg *server.Config, log *zap.Logger) error {
 		return err
 	}
 	cfg.Region = c.AuditRegion
-	if c.AuditContent {
+	if c.AuditContent == "always" {
 		all := audit.Delivery{Text: true, Image: true, Embedding: true, Video: true, Audio: true}
 		return cfg.Audit.SetDelivery(&all)
 	}

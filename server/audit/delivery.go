@@ -45,16 +45,30 @@ func (s *deliveryState) open(dir string) error {
 	return nil
 }
 
-// Delivery is what records hold now; set says that somebody configured it.
+// ErrContent is the error of a Delivery that the log's Config does not allow.
+var ErrContent = errors.New("prompts and answers may not be in the log")
+
+// Delivery is what records hold now; set says that somebody configured it. What an earlier process
+// was allowed and this one is not does not count.
 func (l *Log) Delivery() (d Delivery, set bool) {
-	if p := l.delivery.current.Load(); p != nil {
-		return *p, true
+	p := l.delivery.current.Load()
+	if p == nil {
+		return Delivery{}, false
 	}
-	return Delivery{}, false
+	if !l.cfg.Content {
+		return Delivery{}, true
+	}
+	return *p, true
 }
+
+// MayDeliver reports whether the log's Config allows a Delivery.
+func (l *Log) MayDeliver(d Delivery) bool { return l.cfg.Content || d == Delivery{} }
 
 // SetDelivery changes what later records hold; nil goes back to nothing.
 func (l *Log) SetDelivery(d *Delivery) error {
+	if d != nil && !l.MayDeliver(*d) {
+		return ErrContent
+	}
 	s := &l.delivery
 	s.mu.Lock()
 	defer s.mu.Unlock()

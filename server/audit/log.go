@@ -37,6 +37,8 @@ type Config struct {
 	// when 0.
 	AnchorRecords  int
 	AnchorInterval time.Duration
+	// Content lets records hold prompts and answers, where a Delivery asks for them.
+	Content bool
 	// Report is called with errors that nobody waits for.
 	Report func(error)
 	Now    func() time.Time

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -255,7 +256,7 @@ func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 
 func TestDeliveryIsKept(t *testing.T) {
 	dir, key := t.TempDir(), newKey(t)
-	l := open(t, Config{Dir: dir, Key: key})
+	l := open(t, Config{Dir: dir, Key: key, Content: true})
 	if d, set := l.Delivery(); set || d != (Delivery{}) {
 		t.Errorf("at first: %+v", d)
 	}
@@ -264,6 +265,22 @@ func TestDeliveryIsKept(t *testing.T) {
 	}
 	closeLog(t, l)
 	l = open(t, Config{Dir: dir, Key: key})
+	if d, _ := l.Delivery(); d != (Delivery{}) {
+		t.Errorf("without the operator's word: %+v", d)
+	}
+	if err := l.SetDelivery(&Delivery{Text: true}); !errors.Is(err, ErrContent) {
+		t.Errorf("without the operator's word: %v", err)
+	}
+	if err := l.SetDelivery(&Delivery{}); err != nil {
+		t.Error(err)
+	}
+	closeLog(t, l)
+	l = open(t, Config{Dir: dir, Key: key, Content: true})
+	if err := l.SetDelivery(&Delivery{Text: true}); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	l = open(t, Config{Dir: dir, Key: key, Content: true})
 	if d, set := l.Delivery(); !set || d != (Delivery{Text: true}) {
 		t.Errorf("after a restart: %+v", d)
 	}

@@ -5,6 +5,7 @@
 //	frame.go     lines that tell whether they are whole; journal.go: a job's states as such lines
 //	schedule.go  which jobs run; run.go: a job's way from its input to its end
 //	process.go   records in flight; input.go: where each lies; results.go: what came of each
+//	tally.go     Tallies: how many jobs and records there are, for metrics
 //	files.go     Files: uploaded and produced files of tenants
 //
 // The package knows no model and no protocol: Work says how input is read, what a record comes to

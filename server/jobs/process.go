@@ -168,6 +168,7 @@ func (p *pump) keep(ctx context.Context, list []Result) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, longestWait) {
 		err := p.rs.append(list)
 		if err == nil {
+			p.s.tally(p.j.Tenant, list)
 			p.j.count(p.rs.counts)
 			return nil
 		}
@@ -196,6 +197,7 @@ func (p *pump) drain() error {
 		p.report("results cannot be kept", err)
 		return nil
 	}
+	p.s.tally(p.j.Tenant, list)
 	p.j.count(p.rs.counts)
 	return nil
 }

@@ -83,9 +83,10 @@ type Store struct {
 	broken []error // what could not be read
 	jobs   map[string]*Job
 	files  map[string]*File
-	used   map[string]int64 // bytes of files by tenant
-	active map[string]int   // running jobs by tenant
-	num    int              // of running jobs
+	used   map[string]int64    // bytes of files by tenant
+	active map[string]int      // running jobs by tenant
+	num    int                 // of running jobs
+	done   map[string][2]int64 // results by tenant: succeeded, failed
 	closed bool
 }
 
@@ -112,7 +113,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{
 		cfg: cfg, lock: lock, slots: make(chan struct{}, cfg.MaxInFlight),
 		wake: make(chan struct{}, 1), jobs: map[string]*Job{}, files: map[string]*File{},
-		used: map[string]int64{}, active: map[string]int{},
+		used: map[string]int64{}, active: map[string]int{}, done: map[string][2]int64{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if err := errors.Join(s.readJobs(), s.readFiles()); err != nil {

@@ -28,7 +28,7 @@ MODELS = ["testdata/llama3-chat", "testdata/stories260K/stories260K-f32.gguf"]
 # A site of its own, with keys, a policy and an audit log, made anew for each group.
 SITE = ["--keys", "{site}/keys", "--seal-key", "{site}/seal", "--policy", "{site}/policy.yaml",
         "--audit", "{site}/log", "--audit-key", "{site}/audit", "--audit-anchors",
-        "{site}/anchors"]
+        "{site}/anchors", "--audit-content", "allowed"]
 POLICY = """principals:
   client: {tenant: site, models: ["*"], operations: ["*"]}
 """
