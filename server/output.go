@@ -3,6 +3,9 @@ package server
 import (
 	"encoding/hex"
 	"math/rand/v2"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"basalt/models/chat"
 	"basalt/server/api"
@@ -15,6 +18,7 @@ type outputParser struct {
 	short  bool   // the family's templates want ids of 9 characters
 	forced string // the beginning of the output, which stands in the prompt
 	one    bool   // the first call ends the output
+	tools  []api.Tool
 	calls  int
 	broken bool
 	over   bool // nothing that follows counts
@@ -35,7 +39,7 @@ func newOutputParser(g *generation) *outputParser {
 	}
 	return &outputParser{
 		parser: chat.NewParser(f), short: f.Name == "mistral", forced: g.forced,
-		one: g.req.OneTool,
+		one: g.req.OneTool, tools: g.req.Tools,
 	}
 }
 
@@ -91,7 +95,7 @@ func (p *outputParser) emit(q *sequence, events []chat.Event) {
 		case chat.EventCallStart:
 			p.calls++
 			out := q.begin(api.ToolStart)
-			out.ToolID, out.ToolName = p.callID(e.ID), e.Name
+			out.ToolID, out.ToolName = p.callID(e.ID), p.callName(e.Name)
 			q.g.emit(out)
 		case chat.EventCallArgs:
 			q.emitText(api.ToolDelta, []byte(e.Text))
@@ -107,10 +111,41 @@ func (p *outputParser) emit(q *sequence, events []chat.Event) {
 	}
 }
 
+// maxCallName is how long a name may be in all dialects.
+const maxCallName = 64
+
+// callName is the name as the model wrote it, also of a function that was not offered: the client
+// can tell the model so. What no dialect takes back in a later message is replaced, and the call is
+// malformed.
+func (p *outputParser) callName(own string) string {
+	offered := func(t api.Tool) bool { return t.Name == own }
+	if slices.ContainsFunc(p.tools, offered) {
+		return own
+	}
+	name := []byte(own)
+	for i, c := range name {
+		if !fitsNames(c) {
+			name[i] = '_'
+		}
+	}
+	name = name[:min(len(name), maxCallName)]
+	if len(name) == 0 {
+		name = []byte("_")
+	}
+	p.broken = p.broken || string(name) != own
+	return string(name)
+}
+
+// fitsNames reports what names and ids may have in all dialects.
+func fitsNames(c byte) bool {
+	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+}
+
 // callID is the model's own id where it fits all dialects, else a random one.
 func (p *outputParser) callID(own string) string {
 	const maxID = 64
-	if own != "" && len(own) <= maxID && isToken([]byte(own)) {
+	unfit := func(r rune) bool { return r >= utf8.RuneSelf || !fitsNames(byte(r)) }
+	if own != "" && len(own) <= maxID && strings.IndexFunc(own, unfit) < 0 {
 		return own
 	}
 	var b [12]byte

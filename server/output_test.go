@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"basalt/server/api"
+	"basalt/server/bedrock"
 )
 
 // outputOf feeds a model's text, cut into pieces of n bytes, to a choice and collects the answer.
@@ -84,6 +85,39 @@ func TestToolCallsAndReasoningAreFound(t *testing.T) {
 	f("<think>\nhm\n</think>\n\n"+call+"\n"+call, weather, api.FinishToolUse,
 		block(api.BlockReasoning, "hm"), use, use)
 	f(call, nil, api.FinishStop, block(api.BlockText, call))
+}
+
+// TestCallsOfToolsThatWereNotOffered: their names are told, but none that a later message could not
+// bring back.
+func TestCallsOfToolsThatWereNotOffered(t *testing.T) {
+	m := testModel(t, "qwen3")
+	f := func(name, arguments, want string, reason api.FinishReason, stop string) {
+		t.Helper()
+		req := userSays("Hi")
+		req.Tools = []api.Tool{{Name: "weather"}, {Name: strings.Repeat("n", 128)}}
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := outputOf(t, m, req, "<tool_call>\n{\"name\": "+string(quoted)+
+			", \"arguments\": "+arguments+"}\n</tool_call>", 5)
+		if len(got.Content) == 0 || got.Content[0].ToolName != want || got.Reason != reason {
+			t.Fatalf("%q: %+v", name, got)
+		}
+		c := &bedrock.Converse{}
+		answer := string(c.AppendAnswer(nil, &api.Answer{Choices: []api.Choice{got}}))
+		if !strings.Contains(answer, `"stopReason":"`+stop+`"`) {
+			t.Errorf("%q: %s", name, answer)
+		}
+	}
+	f("weather", "{}", "weather", api.FinishToolUse, "tool_use")
+	f("read_file", "{}", "read_file", api.FinishToolUse, "tool_use")
+	f(strings.Repeat("n", 128), "{}", strings.Repeat("n", 128), api.FinishToolUse, "tool_use")
+	f(strings.Repeat("x", 65), "{}", strings.Repeat("x", 64), api.FinishBadTool,
+		"malformed_tool_use")
+	f("$READ FILE", "{}", "_READ_FILE", api.FinishBadTool, "malformed_tool_use")
+	f("é", "{}", "__", api.FinishBadTool, "malformed_tool_use")
+	f("weather", `{"a": 1,}`, "weather", api.FinishBadTool, "malformed_tool_use")
 }
 
 func TestStopStringsEndOutputBeforeTools(t *testing.T) {
