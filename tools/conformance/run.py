@@ -60,7 +60,7 @@ GROUPS = [
     (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
      ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
     (SITE + ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml"],
-     ["boto3_jobs.py", "boto3_stores.py"]),
+     ["boto3_jobs.py", "boto3_stores.py", "awsgo"]),
 ]
 SUITE_SECONDS = 600
 MUST_BE_ZERO = (
