@@ -112,10 +112,14 @@ func bytesOf(v hloeval.Value) []byte {
 	return data
 }
 
-// allowed is the relative norm within which the evaluator and XLA agree.
+// allowed is the relative norm within which the evaluator and XLA agree. Activations in two parts
+// leave the cache alone to round differently: a compiler that undid the parts would exceed it.
 func allowed(name string) float64 {
-	if strings.Contains(name, "bf16") {
+	switch {
+	case strings.Contains(name, onceRounded):
 		return 1e-2
+	case strings.Contains(name, "bf16"):
+		return 1e-3
 	}
 	return 1e-5
 }

@@ -1,9 +1,11 @@
 package neuron
 
 import (
+	"fmt"
 	"testing"
 
 	"basalt/internal/testmodel"
+	"basalt/neuron/hlo"
 	"basalt/neuron/lower"
 	"basalt/runtime"
 )
@@ -24,4 +26,37 @@ func TestModelsMatchTheReference(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestActivationsInTwoParts: with weights and a cache of BF16, rounding each activation once is all
+// that parts a device from the reference, which computes in float32. In two parts hardly anything
+// is left but cached numbers that fall to the other side: less than their last place, 2^-8.
+func TestActivationsInTwoParts(t *testing.T) {
+	co := testOptions
+	co.KVDType = runtime.BF16
+	f := func(family, size string, ranks int) {
+		t.Run(fmt.Sprintf("%s-%d", family, ranks), func(t *testing.T) {
+			t.Parallel()
+			p, c := newModel(t, family, size, runtime.BF16)
+			want := rows(t, reference(t, p, c, co), p.Vocab, co)
+			o := lowerOptions()
+			o.Compute, o.Weights, o.KV, o.TP = hlo.BF16, hlo.BF16, hlo.BF16, ranks
+			o.TwoParts = true
+			twice := rows(t, simulated(t, p, c, o, co), p.Vocab, co)
+			checkRows(t, family, twice, want, p.Vocab, 1./256)
+			if ranks > 1 {
+				return
+			}
+			o.TwoParts = false
+			once := distance(rows(t, simulated(t, p, c, o, co), p.Vocab, co), want)
+			if d := distance(twice, want); !(once > 5*d) {
+				t.Errorf("two parts gain little: %.2g after %.2g", d, once)
+			}
+		})
+	}
+	for _, family := range testmodel.Families() {
+		f(family, "odd", 1)
+	}
+	f("llama", "many", 2)
+	f("qwen3_moe", "many", 2)
 }

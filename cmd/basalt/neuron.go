@@ -37,6 +37,7 @@ type neuronExportCmd struct {
 	TP       int    `name:"tp" default:"1" help:"Logical cores that share the model."`
 	Scope    string `default:"model" enum:"model,layer" help:"One graph for a step (model), or one for each kind of layer (layer: compiles in minutes)."`
 	Compute  string `default:"auto" enum:"auto,f32,bf16" help:"Type of matrix products: f32, bf16, or auto: f32 for F32 models."`
+	Acts     string `name:"activations" default:"bf16x2" enum:"bf16,bf16x2" help:"What bf16 products take: activations rounded to bf16, or as two bf16 numbers each, for nearly the tokens of float32 at twice the work of long prompts."`
 	Weights  string `default:"auto" enum:"auto,f32,bf16,f8e4m3fn" help:"Type of the matrices in memory: as --compute, or f8e4m3fn with a scale for each row (trn3)."`
 	KVDtype  string `name:"kv-dtype" default:"auto" enum:"auto,f32,bf16" help:"Type of the KV cache: auto is that of --compute."`
 	Ctx      int    `placeholder:"N" help:"Greatest number of tokens in a sequence (default: the model's, at most 8192)."`
@@ -115,7 +116,7 @@ func (c *neuronExportCmd) settings(m *models.Model) (export.Settings, error) {
 	s := export.Settings{
 		Target: c.Target, LNC: c.LNC, TP: c.TP, Scope: lower.Scope(c.Scope), Compute: c.Compute,
 		Weights: c.Weights, KV: c.KVDtype, Blocks: c.KVBlocks, BlockSize: blockSize,
-		MaxContext: c.Ctx, TopK: c.TopK, Portable: c.Portable,
+		MaxContext: c.Ctx, TopK: c.TopK, Portable: c.Portable, TwoParts: c.Acts == "bf16x2",
 	}
 	if s.Compute == "auto" {
 		s.Compute = strings.ToLower(defaultKVDType(m).String())

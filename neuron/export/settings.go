@@ -17,6 +17,7 @@ type Settings struct {
 	TP         int            `json:"tp"`
 	Scope      lower.Scope    `json:"scope"`
 	Compute    string         `json:"compute"` // f32 or bf16
+	TwoParts   bool           `json:"two_parts,omitempty"`
 	Weights    string         `json:"weights"` // as Compute, or f8e4m3fn
 	KV         string         `json:"kv"`
 	Blocks     int            `json:"kv_blocks"`
@@ -38,7 +39,7 @@ const Trainium3 = "trn3"
 func (s *Settings) Options() (lower.Options, error) {
 	o := lower.Options{
 		Blocks: s.Blocks, BlockSize: s.BlockSize, MaxContext: s.MaxContext, TP: s.TP,
-		Scope: s.Scope, TopK: s.TopK, Portable: s.Portable,
+		Scope: s.Scope, TopK: s.TopK, Portable: s.Portable, TwoParts: s.TwoParts,
 	}
 	for _, t := range []struct {
 		name string

@@ -106,8 +106,8 @@ func (l *lowering) valid() *hlo.Instruction {
 	return b.Compare("LE", at, b.Broadcast(last, at.Shape.Dims))
 }
 
-// weigh turns scores into softmax weights in the cache's precision, and their sums over the last
-// axis. Scores of positions that are not visible count as nothing.
+// weigh turns scores into softmax weights and their sums over the last axis. Scores of positions
+// that are not visible count as nothing.
 func (l *lowering) weigh(scores, visible *hlo.Instruction, scale float32) (p,
 	sum *hlo.Instruction,
 ) {
@@ -119,7 +119,7 @@ func (l *lowering) weigh(scores, visible *hlo.Instruction, scale float32) (p,
 		lead[i] = i
 	}
 	p = b.Unary(hlo.OpExp, b.Sub(scores, l.spread(b.ReduceMax(scores, rank-1), scores, lead...)))
-	return b.Convert(p, l.o.KV), b.ReduceSum(p, rank-1)
+	return p, b.ReduceSum(p, rank-1)
 }
 
 // attendPrefill: q [T, H, D] over keys and values [C, G, D] of one sequence -> [T, H D].
@@ -128,15 +128,15 @@ func (l *lowering) attendPrefill(q, keys, values, visible, valid *hlo.Instructio
 ) *hlo.Instruction {
 	b, t, heads, dim := l.b, l.tokens, q.Shape.Dims[1], q.Shape.Dims[2]
 	g := keys.Shape.Dims[1]
-	q = b.Reshape(b.Convert(q, l.o.KV), t, g, heads/g, dim)
-	scores := b.DotGeneral(q, keys, hlo.DotDims{
+	q = b.Reshape(q, t, g, heads/g, dim)
+	scores := l.dot(q, keys, 0, hlo.DotDims{
 		LHSBatch: []int{1}, RHSBatch: []int{1}, LHSContract: []int{3}, RHSContract: []int{2},
-	}, hlo.F32) // [G, T, H/G, C]
+	}) // [G, T, H/G, C]
 	p, sum := l.weigh(scores, l.spread(visible, scores, 1, 3), scale)
 	values = b.Select(l.spread(valid, values, 0), values, b.Fill(values.Shape, 0))
-	out := b.DotGeneral(p, values, hlo.DotDims{
+	out := l.dot(p, values, 1, hlo.DotDims{
 		LHSBatch: []int{0}, RHSBatch: []int{1}, LHSContract: []int{3}, RHSContract: []int{0},
-	}, hlo.F32) // [G, T, H/G, D]
+	}) // [G, T, H/G, D]
 	out = b.Div(out, l.spread(sum, out, 0, 1, 2))
 	return b.Reshape(b.Transpose(out, 1, 0, 2, 3), t, heads*dim)
 }
@@ -147,14 +147,14 @@ func (l *lowering) attendDecode(q, keys, values, visible, valid *hlo.Instruction
 ) *hlo.Instruction {
 	b, s, heads, dim := l.b, l.tokens, q.Shape.Dims[1], q.Shape.Dims[2]
 	g := keys.Shape.Dims[2]
-	q = b.Reshape(b.Convert(q, l.o.KV), s, g, heads/g, dim)
-	scores := b.DotGeneral(q, keys, hlo.DotDims{
+	q = b.Reshape(q, s, g, heads/g, dim)
+	scores := l.dot(q, keys, 2, hlo.DotDims{
 		LHSBatch: []int{0, 1}, RHSBatch: []int{0, 2}, LHSContract: []int{3}, RHSContract: []int{3},
-	}, hlo.F32) // [S, G, H/G, C]
+	}) // [S, G, H/G, C]
 	p, sum := l.weigh(scores, l.spread(visible, scores, 0, 3), scale)
 	values = b.Select(l.spread(valid, values, 0, 1), values, b.Fill(values.Shape, 0))
-	out := b.DotGeneral(p, values, hlo.DotDims{
+	out := l.dot(p, values, 2, hlo.DotDims{
 		LHSBatch: []int{0, 1}, RHSBatch: []int{0, 2}, LHSContract: []int{3}, RHSContract: []int{1},
-	}, hlo.F32) // [S, G, H/G, D]
+	}) // [S, G, H/G, D]
 	return b.Reshape(b.Div(out, l.spread(sum, out, 0, 1, 2)), s, heads*dim)
 }

@@ -83,13 +83,7 @@ func (s *strip) read(dst []float32, i, c int) {
 		clear(dst)
 		return
 	}
-	d := s.tensor.DType
-	if s.cols == 1 { // a vector: one row of the file
-		d.Decode(dst, s.tensor.Data[d.RowBytes(s.row0+i):])
-		return
-	}
-	row := s.tensor.Data[(s.row0+i)*d.RowBytes(s.cols):]
-	d.Decode(dst, row[d.RowBytes(s.col0+c):])
+	s.tensor.Decode(dst, (s.row0+i)*s.cols+s.col0+c) // a vector's values are rows of one
 }
 
 func (l *loader) group(i int) error {

@@ -33,9 +33,9 @@ func (l *lowering) scores(op *runtime.Op) *hlo.Instruction {
 	if ranks == 1 {
 		parts := l.tableParts(w)
 		if len(parts) == 1 && l.o.Weights == l.o.Compute && l.tied(w) {
-			return l.b.DotGeneral(l.operand(x), l.input(parts[0]), hlo.DotDims{
+			return l.dot(x, l.input(parts[0]), 0, hlo.DotDims{
 				LHSContract: []int{1}, RHSContract: []int{1},
-			}, hlo.F32) // the embedding table itself, as it lies
+			}) // the embedding table itself, as it lies
 		}
 		piece := part{name: w.Parts[0], rows: w.Shape[0], cols: w.Shape[1]}.piece(1)
 		return l.product(x, headName(w.Name), []Piece{piece})

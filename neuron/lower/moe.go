@@ -141,12 +141,12 @@ func (m *mixture) stack(name string, at int, groups [][]Piece) stack {
 
 // dense computes all experts on all rows, stack by stack.
 func (m *mixture) dense(up, down []stack) *hlo.Instruction {
-	b, x := m.b, m.operand(m.x)
+	b := m.b
 	var sum *hlo.Instruction
 	for i, s := range up {
-		y := b.DotGeneral(x, m.operand(s.w), hlo.DotDims{
+		y := m.dot(m.x, m.operand(s.w), 0, hlo.DotDims{
 			LHSContract: []int{1}, RHSContract: []int{1},
-		}, hlo.F32) // [R, E, 2n]
+		}) // [R, E, 2n]
 		if s.scale != nil {
 			y = b.Mul(y, m.spread(s.scale, y, 1, 2))
 		}
@@ -155,7 +155,7 @@ func (m *mixture) dense(up, down []stack) *hlo.Instruction {
 		gates, chosen := b.Slice(m.gates, 1, s.first, end), b.Slice(m.chosen, 1, s.first, end)
 		h = b.Mul(h, m.spread(gates, h, 0, 1))
 		h = b.Select(m.spread(chosen, h, 0, 1), h, b.Fill(h.Shape, 0))
-		y = m.contract(m.operand(h), down[i])
+		y = m.contract(h, down[i])
 		if sum == nil {
 			sum = y
 		} else {
@@ -169,13 +169,13 @@ func (m *mixture) dense(up, down []stack) *hlo.Instruction {
 // expert, so with them the sum comes last.
 func (m *mixture) contract(h *hlo.Instruction, s stack) *hlo.Instruction {
 	if s.scale == nil {
-		return m.b.DotGeneral(h, m.operand(s.w), hlo.DotDims{
+		return m.dot(h, m.operand(s.w), 0, hlo.DotDims{
 			LHSContract: []int{1, 2}, RHSContract: []int{0, 1},
-		}, hlo.F32)
+		})
 	}
-	y := m.b.DotGeneral(h, m.operand(s.w), hlo.DotDims{
+	y := m.dot(h, m.operand(s.w), 0, hlo.DotDims{
 		LHSBatch: []int{1}, RHSBatch: []int{0}, LHSContract: []int{2}, RHSContract: []int{1},
-	}, hlo.F32) // [E, R, k]
+	}) // [E, R, k]
 	return m.b.ReduceSum(m.b.Mul(y, m.spread(s.scale, y, 0, 2)), 0)
 }
 
@@ -183,9 +183,9 @@ func (m *mixture) contract(h *hlo.Instruction, s stack) *hlo.Instruction {
 func (m *mixture) selected(up, down stack) *hlo.Instruction {
 	b := m.b
 	w := m.operand(b.Rows(up.w, m.ids)) // [R, K, k, 2n]
-	y := b.DotGeneral(m.operand(m.x), w, hlo.DotDims{
+	y := m.dotAlone(m.x, w, hlo.DotDims{
 		LHSBatch: []int{0}, RHSBatch: []int{0}, LHSContract: []int{1}, RHSContract: []int{2},
-	}, hlo.F32) // [R, K, 2n]
+	}) // [R, K, 2n]
 	if up.scale != nil {
 		y = b.Mul(y, b.Rows(up.scale, m.ids))
 	}
@@ -193,13 +193,13 @@ func (m *mixture) selected(up, down stack) *hlo.Instruction {
 	h = b.Mul(h, m.spread(m.weights, h, 0, 1))
 	w = m.operand(b.Rows(down.w, m.ids)) // [R, K, n, k]
 	if down.scale == nil {
-		return b.DotGeneral(m.operand(h), w, hlo.DotDims{
+		return m.dotAlone(h, w, hlo.DotDims{
 			LHSBatch: []int{0}, RHSBatch: []int{0}, LHSContract: []int{1, 2},
 			RHSContract: []int{1, 2},
-		}, hlo.F32)
+		})
 	}
-	y = b.DotGeneral(m.operand(h), w, hlo.DotDims{
+	y = m.dotAlone(h, w, hlo.DotDims{
 		LHSBatch: []int{0, 1}, RHSBatch: []int{0, 1}, LHSContract: []int{2}, RHSContract: []int{2},
-	}, hlo.F32) // [R, K, k]
+	}) // [R, K, k]
 	return b.ReduceSum(b.Mul(y, b.Rows(down.scale, m.ids)), 1)
 }

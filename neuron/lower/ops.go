@@ -129,13 +129,10 @@ func (l *lowering) matrix(name string, pieces []Piece) (w, scale *hlo.Instructio
 // product is x [R, in] times the joined pieces, [R, out] in float32. Pieces that do not fit one
 // tensor are cut along their rows.
 func (l *lowering) product(x *hlo.Instruction, name string, pieces []Piece) *hlo.Instruction {
-	x = l.operand(x)
 	var ys []*hlo.Instruction
 	for i, list := range cutRows(pieces, l.fitting(pieces[0].Cols*l.o.Weights.Size())) {
 		w, scale := l.matrix(numbered(name, i), list)
-		y := l.b.DotGeneral(x, w, hlo.DotDims{
-			LHSContract: []int{1}, RHSContract: []int{0},
-		}, hlo.F32)
+		y := l.dot(x, w, 0, hlo.DotDims{LHSContract: []int{1}, RHSContract: []int{0}})
 		if scale != nil {
 			y = l.b.Mul(y, l.spread(scale, y, 1))
 		}

@@ -20,6 +20,7 @@ const (
 // Options shape all graphs of a bundle.
 type Options struct {
 	Compute    hlo.DType // operands of matrix products: F32 or BF16; everything else is F32
+	TwoParts   bool      // BF16 products take activations as the sum of two BF16 numbers
 	Weights    hlo.DType // matrices in memory: Compute, or F8E4M3FN with a scale for each column
 	KV         hlo.DType // the cache: F32 or BF16
 	Blocks     int       // cache blocks beside the scratch block
