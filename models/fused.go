@@ -35,6 +35,10 @@ func splitFused(c runtime.Checkpoint, f family) (runtime.Checkpoint, error) {
 			set.cut(t, func(e int) string { return expert(e, f.downst) })
 			continue
 		}
+		if s := t.Scales; s != nil && t.Shape[1]/2%s.Rows != 0 && s.Rows < t.Shape[1] {
+			return nil, fmt.Errorf("tensor %q: scales of %d rows do not part its halves of %d",
+				name, s.Rows, t.Shape[1]/2)
+		}
 		// Gate and up follow one another, so the stack is one of twice as many half matrices.
 		t.Shape = []int{2 * t.Shape[0], t.Shape[1] / 2, t.Shape[2]}
 		set.cut(t, func(i int) string {

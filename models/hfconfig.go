@@ -45,7 +45,8 @@ type hfConfig struct {
 	MLPOnlyLayers   []int      `json:"mlp_only_layers"`
 	EOS             intOrSlice `json:"eos_token_id"`
 	BOS             intOrSlice `json:"bos_token_id"`
-	Quantization    any        `json:"quantization_config"`
+
+	Quantization *hfQuantization `json:"quantization_config"`
 }
 
 type hfRope struct {
@@ -108,8 +109,9 @@ func (h *hfConfig) config() (Config, error) {
 		return Config{}, fmt.Errorf("hidden_act %q is not supported; silu is", h.Act)
 	}
 	if h.Quantization != nil {
-		return Config{}, fmt.Errorf("quantization_config is not supported; take the unquantised " +
-			"safetensors, or a GGUF file")
+		if err := h.Quantization.check(); err != nil {
+			return Config{}, err
+		}
 	}
 	c := Config{
 		Family: family, Vocab: h.Vocab, Hidden: h.Hidden, FFN: h.FFN, Layers: h.Layers,

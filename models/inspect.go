@@ -138,7 +138,7 @@ func formats(m *Model) string {
 	for _, w := range m.Program.Weights {
 		for _, part := range w.Parts {
 			if t, ok := m.Checkpoint.Tensor(part); ok {
-				bytesOf[t.DType] += int64(len(t.Data))
+				bytesOf[t.DType] += int64(t.Bytes())
 			}
 		}
 	}

@@ -156,9 +156,13 @@ func (m *Model) checkFormats() error {
 	}
 	for _, w := range m.Program.Weights {
 		for _, part := range w.Parts {
+			if _, ok := m.Checkpoint.Tensor(part); ok {
+				continue
+			}
 			if dtype, found := m.unsupported(part); found {
-				return fmt.Errorf("tensor %q is stored as %s; F32, F16 and BF16 are supported: "+
-					"take the model's BF16 files, or a GGUF file", part, dtype)
+				return fmt.Errorf("tensor %q is stored as %s; F32, F16 and BF16 are supported, "+
+					"and FP8, MXFP4 and NVFP4 with their scales: take the model's BF16 files, or "+
+					"a GGUF file", part, dtype)
 			}
 		}
 	}

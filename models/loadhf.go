@@ -27,13 +27,13 @@ func loadHF(path string, isDir bool) (*Model, error) {
 // newHF takes over a checkpoint and reads the files beside it.
 func newHF(name string, dir fs.FS, c *safetensors.Checkpoint) (*Model, error) {
 	m := &Model{Checkpoint: c, closer: c, unsupported: c.Unsupported}
-	if err := m.readHF(dir); err != nil {
+	if err := m.readHF(dir, c); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", name, err), m.Close())
 	}
 	return m, nil
 }
 
-func (m *Model) readHF(dir fs.FS) error {
+func (m *Model) readHF(dir fs.FS, c *safetensors.Checkpoint) error {
 	data, err := readFile(dir, "config.json", maxConfig)
 	if err != nil {
 		return err
@@ -49,6 +49,9 @@ func (m *Model) readHF(dir fs.FS) error {
 		return fmt.Errorf("config.json: %w", err)
 	}
 	m.Positions = h.MaxPositions
+	if m.Checkpoint, err = joinScales(c, h.Quantization); err != nil {
+		return err
+	}
 	if m.Checkpoint, err = splitFused(m.Checkpoint, families[m.Config.Family]); err != nil {
 		return err
 	}

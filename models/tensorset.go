@@ -19,12 +19,28 @@ func (s tensorSet) Tensor(name string) (runtime.Tensor, bool) {
 // Names implements runtime.Checkpoint.
 func (s tensorSet) Names() []string { return slices.Sorted(maps.Keys(s)) }
 
-// cut slices a stack [n, rows, columns] along its first axis; part i is called name(i).
+// cut slices a stack [n, rows, columns] along its first axis; part i is called name(i). Scales are
+// cut into as many pieces, or shared by parts that follow one another where there are fewer.
 func (s tensorSet) cut(t runtime.Tensor, name func(i int) string) {
-	size := len(t.Data) / t.Shape[0]
 	for i := range t.Shape[0] {
-		s[name(i)] = runtime.Tensor{
-			DType: t.DType, Shape: t.Shape[1:], Data: t.Data[i*size : (i+1)*size : (i+1)*size],
+		part := runtime.Tensor{
+			DType: t.DType, Shape: t.Shape[1:], Data: piece(t.Data, i, t.Shape[0]),
 		}
+		if t.Scales != nil {
+			scales := *t.Scales
+			scales.Data = piece(scales.Data, i, t.Shape[0])
+			if matrices := len(t.Scales.Data) / 4; scales.DType == runtime.F32 &&
+				matrices < t.Shape[0] && matrices > 0 { // one for both halves of a fused matrix
+				scales.Data = piece(t.Scales.Data, i*matrices/t.Shape[0], matrices)
+			}
+			part.Scales = &scales
+		}
+		s[name(i)] = part
 	}
+}
+
+// piece is the i-th of n equal parts.
+func piece(data []byte, i, n int) []byte {
+	size := len(data) / n
+	return data[i*size : (i+1)*size : (i+1)*size]
 }

@@ -51,9 +51,10 @@ type Tolerance struct{ RelNorm, Excused float64 }
 // Tolerance is what a device's own arithmetic is allowed on this folder's weights.
 func (f *File) Tolerance() Tolerance {
 	switch {
-	case strings.Contains(f.Weights, "Q"):
+	case strings.Contains(f.Weights, "Q"), f.Weights == "MXFP4":
 		return Tolerance{5e-2, 0.40}
-	case strings.HasSuffix(f.Weights, "16") || strings.Contains(f.Weights, "16,"):
+	case f.Weights == "FP8", f.Weights == "NVFP4", strings.HasSuffix(f.Weights, "16"),
+		strings.Contains(f.Weights, "16,"):
 		return Tolerance{2e-2, 0.15}
 	}
 	return Tolerance{1e-4, 0.02}

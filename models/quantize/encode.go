@@ -106,13 +106,13 @@ func (t *tensor) encode(c *chunk, dst []byte, first, rows int) {
 	columns := t.columns()
 	size := t.DType.RowBytes(columns)
 	for r := range rows {
-		d, row := t.row(first + r)
-		if d == t.DType {
-			copy(dst[r*size:(r+1)*size], row)
+		part, at := t.row(first + r)
+		if part.DType == t.DType {
+			copy(dst[r*size:(r+1)*size], part.Data[at*size:])
 			continue
 		}
 		values := c.values[r*columns : (r+1)*columns]
-		d.Decode(values, row)
+		part.Decode(values, at*columns)
 		encodeValues(t.DType, dst[r*size:(r+1)*size], values, t.search)
 	}
 	if t.parts[0].DType != t.DType {
@@ -141,18 +141,17 @@ func (t *tensor) columns() int {
 	return t.Shape[len(t.Shape)-1]
 }
 
-// row finds the bytes of row i of the file's tensor in the parts.
-func (t *tensor) row(i int) (runtime.DType, []byte) {
-	part, columns := t.parts[0], t.columns()
+// row finds row i of the file's tensor: its part, and its index there.
+func (t *tensor) row(i int) (*runtime.Tensor, int) {
+	part, columns := &t.parts[0], t.columns()
 	if len(t.parts) > 1 {
 		rows := part.NumValues() / columns
-		part, i = t.parts[i/rows], i%rows
+		part, i = &t.parts[i/rows], i%rows
 	}
 	if t.pairs > 0 {
 		i = i/t.pairs*t.pairs + neighbour(i%t.pairs, t.pairs)
 	}
-	size := part.DType.RowBytes(columns)
-	return part.DType, part.Data[i*size : (i+1)*size]
+	return part, i
 }
 
 // neighbour is the place, in a head whose halves rotate together, of what lies at place i of a head

@@ -48,7 +48,7 @@ func (e *Encoded) encode(ctx context.Context, p *planner, w *runtime.Weight) err
 	}
 	for _, part := range w.Parts {
 		x, _ := e.original.Tensor(part)
-		if _, block := x.DType.Quant(); block {
+		if x.DType.Lossy() {
 			continue
 		}
 		t := tensor{Spec: gguf.Spec{Name: name, Shape: x.Shape}, parts: []runtime.Tensor{x}}

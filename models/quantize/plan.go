@@ -108,7 +108,7 @@ func (p *planner) setFormat(t *tensor, rest runtime.DType) error {
 		p.misfits = append(p.misfits, t.Name)
 	}
 	if from := t.parts[0].DType; !p.again && from != t.DType {
-		if _, block := from.Quant(); block {
+		if from.Lossy() {
 			return fmt.Errorf("tensor %q is stored as %s already, and what was lost does not "+
 				"come back: quantise the model's F16, BF16 or F32 files, or insist by --requantize",
 				t.Name, from)

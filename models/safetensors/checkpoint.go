@@ -23,8 +23,15 @@ const indexName = "model.safetensors.index.json"
 type Checkpoint struct {
 	mappings [][]byte
 	tensors  map[string]runtime.Tensor
-	// unsupported has the dtypes of the tensors that cannot be used.
-	unsupported map[string]string
+	raw      map[string]Raw
+}
+
+// Raw is a tensor in a dtype that is no number of Basalt's, such as bytes of packed ones. Data
+// aliases the mapping.
+type Raw struct {
+	DType string
+	Shape []int
+	Data  []byte
 }
 
 // Open opens a .safetensors file, or a directory with model.safetensors or an index of shards.
@@ -53,7 +60,7 @@ func Parse(data []byte) (*Checkpoint, error) {
 
 func newCheckpoint() *Checkpoint {
 	return &Checkpoint{
-		tensors: make(map[string]runtime.Tensor), unsupported: make(map[string]string),
+		tensors: make(map[string]runtime.Tensor), raw: make(map[string]Raw),
 	}
 }
 
@@ -170,20 +177,20 @@ func (c *Checkpoint) read(data []byte) error {
 func (c *Checkpoint) record(entries []entry, body []byte) error {
 	for _, e := range entries {
 		_, twice := c.tensors[e.name]
-		_, twiceOther := c.unsupported[e.name]
+		_, twiceOther := c.raw[e.name]
 		if twice || twiceOther {
 			return fmt.Errorf("tensor %q is in two shards", e.name)
-		}
-		d, ok := dtypeOf(e.dtype)
-		if !ok {
-			c.unsupported[e.name] = e.dtype
-			continue
 		}
 		shape := make([]int, len(e.shape))
 		for i, n := range e.shape {
 			shape[i] = int(n)
 		}
 		data := body[e.offsets[0]:e.offsets[1]:e.offsets[1]]
+		d, ok := dtypeOf(e.dtype)
+		if !ok {
+			c.raw[e.name] = Raw{e.dtype, shape, data}
+			continue
+		}
 		if !aligned(data, d.BlockBytes()) {
 			data = bytes.Clone(data)
 		}
@@ -236,8 +243,18 @@ func (c *Checkpoint) Tensor(name string) (runtime.Tensor, bool) {
 // Names implements runtime.Checkpoint.
 func (c *Checkpoint) Names() []string { return slices.Sorted(maps.Keys(c.tensors)) }
 
-// Unsupported says whether a tensor exists in a dtype that cannot be used, and names the dtype.
+// Raw finds a tensor that is no runtime.Tensor; false when there is none.
+func (c *Checkpoint) Raw(name string) (Raw, bool) {
+	r, ok := c.raw[name]
+	return r, ok
+}
+
+// RawNames lists the tensors that Raw has, sorted.
+func (c *Checkpoint) RawNames() []string { return slices.Sorted(maps.Keys(c.raw)) }
+
+// Unsupported says whether a tensor exists in a dtype that is no number of Basalt's, and names the
+// dtype.
 func (c *Checkpoint) Unsupported(name string) (string, bool) {
-	d, ok := c.unsupported[name]
-	return d, ok
+	r, ok := c.raw[name]
+	return r.DType, ok
 }

@@ -185,7 +185,7 @@ func FuzzHeader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := &Checkpoint{tensors: map[string]runtime.Tensor{}, unsupported: map[string]string{}}
+		c := newCheckpoint()
 		if err := c.record(entries, body); err != nil {
 			t.Fatal(err)
 		}

@@ -201,6 +201,10 @@ func dtypeOf(name string) (runtime.DType, bool) {
 		return runtime.F16, true
 	case "BF16":
 		return runtime.BF16, true
+	case "F8_E4M3":
+		return runtime.F8_E4M3, true
+	case "F8_E8M0":
+		return runtime.F8_E8M0, true
 	}
 	return 0, false
 }

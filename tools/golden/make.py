@@ -14,6 +14,7 @@ import transformers  # noqa: E402
 
 import checkpoints  # noqa: E402
 import ggufs  # noqa: E402
+import scaled  # noqa: E402
 import stories  # noqa: E402
 
 
@@ -44,6 +45,8 @@ def make(name, tools):
         stories.make()
     elif name in ggufs.FILES:
         make_gguf(name, tools)
+    elif name in scaled.FILES:
+        scaled.make(name, checkpoints.TESTDATA / name)
     else:
         checkpoints.make(name, checkpoints.TESTDATA / name)
         publish(checkpoints.TESTDATA / name)
@@ -51,7 +54,7 @@ def make(name, tools):
 
 def main():
     kept = [name for name, recipe in checkpoints.CHECKPOINTS.items() if recipe.keep]
-    everything = ["stories260K", *kept, *ggufs.FILES]
+    everything = ["stories260K", *kept, *ggufs.FILES, *scaled.FILES]
     parser = argparse.ArgumentParser(description="Writes testdata/.")
     parser.add_argument("--llama-cpp", type=Path, help="a built llama.cpp tree, to write GGUF anew")
     parser.add_argument("names", nargs="*", choices=[[], *everything], default=[])
