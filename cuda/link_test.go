@@ -14,7 +14,8 @@ import (
 var helpers = []string{"cuDeviceGetAttributes", "cuLaunchAndSync", "cuAllocAndCopy"}
 
 // TestBinaryNeedsNothingOfNVIDIA reads this test's own binary: no library of NVIDIA's is needed to
-// start it, no name of theirs is left for the loader to find, and none is offered to others.
+// start it, no name of theirs is left for the loader to find, and none is offered to others. As
+// go-nvml tells the linker to leave missing names to the loader, each must have a library.
 func TestBinaryNeedsNothingOfNVIDIA(t *testing.T) {
 	f, err := elf.Open(os.Args[0])
 	if err != nil {
@@ -39,6 +40,9 @@ func TestBinaryNeedsNothingOfNVIDIA(t *testing.T) {
 	for _, s := range symbols {
 		if theirs.MatchString(s.Name) && !slices.Contains(helpers, s.Name) {
 			t.Errorf("dynamic symbol %s, section %s", s.Name, s.Section)
+		}
+		if s.Section == elf.SHN_UNDEF && s.Version == "" && elf.ST_BIND(s.Info) != elf.STB_WEAK {
+			t.Errorf("no library has %s", s.Name)
 		}
 	}
 	if len(symbols) == 0 {

@@ -99,6 +99,7 @@ func (r *Reading) WriteMetrics(w io.Writer, gpu string) error {
 		{"temperature_celsius", "gauge", "Temperature.", r.Temperature},
 		{"busy_ratio", "gauge", "Share of time with a kernel running.", r.GPUBusy},
 		{"memory_busy_ratio", "gauge", "Share of time with memory in use.", r.MemoryBusy},
+		{"dram_bandwidth_ratio", "gauge", "Share of memory's bandwidth in use.", r.Bandwidth},
 		{"clock_event_reasons", "gauge", "Bits of why clocks are low.", r.ClockReasons},
 		{"ecc_uncorrected_total", "counter", "Memory errors not corrected.", r.UncorrectedECC},
 		{"remapped_rows", "gauge", "Memory rows remapped.", r.RemappedRows},

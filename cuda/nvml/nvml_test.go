@@ -10,18 +10,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
 // buildFake compiles the library of testdata.
-func buildFake(t *testing.T) string {
+func buildFake(t *testing.T, flags ...string) string {
 	t.Helper()
 	cc := os.Getenv("CC")
 	if cc == "" {
 		cc = "cc"
 	}
 	lib := filepath.Join(t.TempDir(), Library)
-	out, err := exec.Command(cc, "-shared", "-fPIC", "-Wall", "-Werror", "-o", lib,
-		"testdata/fake.c").CombinedOutput()
+	args := append([]string{"-shared", "-fPIC", "-Wall", "-Werror", "-o", lib, "testdata/fake.c"},
+		flags...)
+	out, err := exec.Command(cc, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -63,6 +66,79 @@ func TestReadingAndEvents(t *testing.T) {
 	}
 	if e, ok, err := w.Wait(time.Millisecond); ok || err != nil {
 		t.Errorf("a third event %+v, %v", e, err)
+	}
+}
+
+// TestOldLibrary: what a library lacks is unknown, and ends nothing.
+func TestOldLibrary(t *testing.T) {
+	g, err := Open(buildFake(t, "-DBARE"), "0000:3b:00.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if r := g.Read(); r != (Reading{}) {
+		t.Errorf("read %+v", r)
+	}
+	if _, err := g.Watch(); err == nil || !strings.Contains(err.Error(), "(13)") {
+		t.Errorf("watching gave %v", err)
+	}
+}
+
+// TestCallsWithoutALibrary: even a call that comes before Open, or after Close, only fails.
+func TestCallsWithoutALibrary(t *testing.T) {
+	f := func() {
+		t.Helper()
+		lib := nvml.New()
+		if _, code := lib.SystemGetDriverVersion(); code != nvml.ERROR_UNINITIALIZED {
+			t.Errorf("the version is %d", code)
+		}
+		if _, code := lib.DeviceGetCount(); code != nvml.ERROR_UNINITIALIZED {
+			t.Errorf("the count is %d", code)
+		}
+	}
+	f()
+	g, err := Open(buildFake(t), "0000:3b:00.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(buildFake(t), "0000:3b:00.0"); !errors.Is(err, ErrAbsent) {
+		t.Errorf("a second GPU gave %v", err)
+	}
+	g.Close()
+	f()
+}
+
+// TestBandwidth: counters are read between two samples, and no more often than they can tell.
+func TestBandwidth(t *testing.T) {
+	g, err := Open(buildFake(t), "0000:3b:00.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if n := g.Read().Bandwidth; n.Known {
+		t.Errorf("at once %+v", n)
+	}
+	for range 3 {
+		g.gpm.taken = g.gpm.taken.Add(-time.Second)
+		if n := g.Read().Bandwidth; n != (Number{true, 0.625}) {
+			t.Errorf("after a second %+v", n)
+		}
+	}
+	if n := g.Read().Bandwidth; n != (Number{true, 0.625}) {
+		t.Errorf("at once again %+v", n)
+	}
+}
+
+// TestNoCounters: where there are none, the share of time that memory was busy stays.
+func TestNoCounters(t *testing.T) {
+	t.Setenv("BASALT_FAKE_GPM", "3")
+	g, err := Open(buildFake(t), "0000:3b:00.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if r := g.Read(); r.Bandwidth.Known || r.MemoryBusy != (Number{true, 0.4}) {
+		t.Errorf("read %+v", r)
 	}
 }
 

@@ -1,5 +1,6 @@
 // A libnvidia-ml.so.1 for the tests: one GPU at 0000:3b:00.0, without fields and without energy.
-// BASALT_FAKE_NVML says what Init returns; each wait gives one of two events, then none.
+// BASALT_FAKE_NVML says what Init returns; each wait gives one of two events, then none. With BARE
+// it lacks all that reads.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@ typedef struct {
     unsigned gpu_instance, compute_instance;
 } event;
 
-static int waits, gpu;
+static int gpu;
 
 int nvmlInit_v2(void) {
     const char *code = getenv("BASALT_FAKE_NVML");
@@ -23,6 +24,9 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char *at, void **h) {
     *h = &gpu;
     return strcmp(at, "0000:3b:00.0") ? 6 : 0;
 }
+
+#ifndef BARE // what a library of long ago has
+static int waits;
 
 int nvmlDeviceGetMemoryInfo(void *h, unsigned long long *m) {
     (void)h;
@@ -70,3 +74,38 @@ int nvmlEventSetWait_v2(void *set, event *e, unsigned ms) {
     e->data = waits == 1 ? 63 : 79;
     return 0;
 }
+
+// Counters of performance: BASALT_FAKE_GPM says what the query for them returns. The bandwidth is
+// 62.5 % between a sample and the next one.
+typedef struct {
+    unsigned id, code;
+    double value;
+    const char *names[3];
+} metric;
+
+typedef struct {
+    unsigned version, num;
+    int *first, *second;
+    metric metrics[];
+} metrics;
+
+static int samples;
+
+int nvmlGpmQueryDeviceSupport(void *h, unsigned *support) {
+    const char *code = getenv("BASALT_FAKE_GPM");
+    (void)h;
+    support[1] = 1;
+    return code ? atoi(code) : 0;
+}
+
+int nvmlGpmSampleAlloc(int **s) { return *s = calloc(1, sizeof **s), 0; }
+int nvmlGpmSampleFree(int *s) { return free(s), 0; }
+int nvmlGpmSampleGet(void *h, int *s) { return (void)h, *s = ++samples, 0; }
+
+int nvmlGpmMetricsGet(metrics *m) {
+    if (m->version != 1 || m->num != 1 || m->metrics[0].id != 10) return 2;
+    m->metrics[0].code = *m->second == *m->first + 1 ? 0 : 2;
+    m->metrics[0].value = 62.5;
+    return 0;
+}
+#endif
