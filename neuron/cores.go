@@ -3,7 +3,6 @@
 package neuron
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +51,7 @@ type loadState struct {
 func newCores(ctx context.Context, d *Device, b *lower.Bundle, c runtime.Checkpoint,
 	progress func(done, total int64),
 ) (*cores, error) {
-	m := &cores{b: b, sysfs: cmp.Or(d.cfg.Sysfs, monitor.SysfsRoot)}
+	m := &cores{b: b, sysfs: d.sysfs()}
 	l := &loadState{ctx: ctx, d: d, c: c, progress: progress}
 	if err := m.load(l); err != nil {
 		return nil, errors.Join(err, m.Close())

@@ -3,6 +3,7 @@
 package neuron
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"basalt/neuron/export"
 	"basalt/neuron/fake"
+	"basalt/neuron/monitor"
 	"basalt/neuron/nrt"
 	"basalt/runtime"
 )
@@ -26,6 +28,9 @@ type Config struct {
 	Async bool
 	// Sysfs is where the driver shows its counters; "" is monitor.SysfsRoot.
 	Sysfs string
+	// Monitor is a command, such as neuron-monitor, whose reports join the device's metrics; "" is
+	// none. It runs as long as the device is open.
+	Monitor string
 }
 
 // FakeFeature is among the features of a device whose runtime library is the fake one of the tests.
@@ -42,6 +47,8 @@ type Device struct {
 	rt       *nrt.Runtime
 	instance nrt.Instance
 	info     runtime.DeviceInfo
+	usage    *usage
+	reports  *reports
 }
 
 // New reads the export, opens the library and compares the two.
@@ -50,7 +57,7 @@ func New(c Config) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{cfg: c, manifest: m}
+	d := &Device{cfg: c, manifest: m, usage: &usage{}}
 	if c.Library.LNC == 0 {
 		c.Library.LNC = m.Settings.LNC
 	}
@@ -93,8 +100,12 @@ func (d *Device) open() error {
 		return err
 	}
 	d.describe(version)
-	return nil
+	d.reports, err = startReports(d.cfg.Monitor)
+	return err
 }
+
+// sysfs is where the driver shows its counters.
+func (d *Device) sysfs() string { return cmp.Or(d.cfg.Sysfs, monitor.SysfsRoot) }
 
 func (d *Device) describe(v nrt.Version) {
 	s := &d.manifest.Settings
@@ -125,6 +136,7 @@ func (d *Device) Fake() bool { return d.rt.Fake() }
 
 // Close implements runtime.Device. Executables must have been closed before.
 func (d *Device) Close() error {
+	d.reports.close()
 	if d.rt == nil {
 		return nil
 	}
@@ -158,6 +170,7 @@ func (d *Device) Compile(ctx context.Context, p *runtime.Program, c runtime.Chec
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
+	x.usage = d.usage
 	return x, nil
 }
 

@@ -8,6 +8,7 @@
 //
 // Here: device.go opens the library and loads an export; machine.go and cores.go are the memory and
 // the threads of its cores; executable.go runs steps: split.go cuts a batch into runs of one bucket
-// each, controls.go packs and pads a run, sample.go chooses tokens on the host. doctor.go and
-// verify.go check a machine and its numbers.
+// each, controls.go packs and pads a run, sample.go chooses tokens on the host. metrics.go,
+// usage.go and reports.go are what /metrics says. doctor.go and verify.go check a machine and its
+// numbers.
 package neuron

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	goruntime "runtime"
 
@@ -23,6 +24,7 @@ type executable struct {
 	stages  []*staging // by routine
 	sampler *sampler
 	limits  runtime.Limits
+	usage   *usage
 
 	batch  runtime.Batch // of the step in flight: the owner's may change
 	prev   []int32       // ids of the step before
@@ -48,6 +50,7 @@ func newExecutable(p *runtime.Program, o runtime.CompileOptions, b *lower.Bundle
 	x := &executable{
 		prog: p, opt: o, bundle: b, m: m, split: split, sampler: newSampler(p.Vocab, o.MaxSeqs),
 		work: make(chan struct{}), done: make(chan error, 1), row: make([]float32, p.Vocab),
+		usage: &usage{},
 		limits: runtime.Limits{
 			NumBlocks: b.Options.Blocks, BlockSize: o.BlockSize, Vocab: p.Vocab,
 			MaxTokens: o.MaxTokens, MaxSeqs: o.MaxSeqs, MaxSlots: o.MaxSeqs,
@@ -198,7 +201,10 @@ func (x *executable) run(r *run) error {
 	s := x.stages[r.routine]
 	s.fill(&x.batch, r, x.opt.BlockSize)
 	read := x.reads(r)
-	if err := x.m.Run(r.routine, read); err != nil {
+	start := time.Now()
+	err := x.m.Run(r.routine, read)
+	x.usage.ran(s.bucket, r.tokens(), time.Since(start), err)
+	if err != nil {
 		return fmt.Errorf("cannot run %s: %w", s.bucket, err)
 	}
 	for i, sample := range r.samples {

@@ -49,7 +49,7 @@ func (s *scene) open() (*Device, runtime.Executable, error) {
 	dir := exported(s.t, p, s.settings)
 	s.spoil(dir)
 	cfg := fakeConfig(s.t, dir)
-	cfg.Async, cfg.Sysfs = s.cfg.Async, s.cfg.Sysfs
+	cfg.Async, cfg.Sysfs, cfg.Monitor = s.cfg.Async, s.cfg.Sysfs, s.cfg.Monitor
 	if s.cfg.Library.Path != "" {
 		cfg.Library = s.cfg.Library
 	}

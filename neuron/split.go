@@ -20,6 +20,14 @@ type run struct {
 	context       int32 // positions that the longest sequence has after the run
 }
 
+// tokens is the number of rows that the run computes, without padding.
+func (r *run) tokens() int {
+	if r.to > r.from {
+		return int(r.to - r.from)
+	}
+	return len(r.seqs)
+}
+
 // splitter cuts batches into runs. Its buffers are reused.
 type splitter struct {
 	buckets           []bucket // prefill and decode, by ascending cost

@@ -18,6 +18,8 @@ type neuronFlags struct {
 	NeuronDir   string `name:"neuron-dir" type:"existingdir" placeholder:"DIR" help:"Compiled export that --device neuron runs (basalt neuron export, compile)."`
 	Libnrt      string `name:"libnrt" placeholder:"FILE" help:"Neuron runtime library (default: libnrt.so.1, /opt/aws/neuron/lib)."`
 	NeuronCores string `name:"neuron-cores" placeholder:"A-B" help:"Logical NeuronCores of this process, such as 0-3 (default: NEURON_RT_VISIBLE_CORES)."`
+	NeuronSysfs string `name:"neuron-sysfs" hidden:"" placeholder:"DIR" help:"Where the Neuron driver shows its counters."`
+	NeuronMon   string `name:"neuron-monitor" placeholder:"COMMAND" help:"Command whose reports join /metrics, such as neuron-monitor."`
 	NeuronAsync bool   `name:"neuron-async" help:"Queue the graphs of a step with nrta_execute_schedule, where the library has its version 3."`
 }
 

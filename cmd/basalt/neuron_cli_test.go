@@ -7,9 +7,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	prom "github.com/prometheus/common/model"
 
 	"basalt/neuron/monitor"
 	"basalt/runtime"
@@ -111,6 +115,58 @@ func TestNeuronMonitor(t *testing.T) {
 	c.Sysfs, c.Report = "/nowhere", ""
 	if status, text := get(t, s.URL+"/metrics"); status != http.StatusServiceUnavailable {
 		t.Errorf("status %d\n%s", status, text)
+	}
+}
+
+// TestNeuronMetricsOfTheServer: a scrape of the server has the device's page: that it is simulated,
+// its runs, the driver's counters and neuron-monitor's report; and the whole is Prometheus' format.
+func TestNeuronMetricsOfTheServer(t *testing.T) {
+	compiler := useFakes(t)
+	model := tinyModel(t, "llama2", runtime.F32)
+	dir := compiledExport(t, compiler, model, exportFlags()...)
+	root := t.TempDir()
+	file := filepath.Join(root, "neuron1/stats/hardware/mem_ecc_uncorrected")
+	err := os.MkdirAll(filepath.Dir(file), 0o755)
+	if err == nil {
+		err = os.WriteFile(file, []byte("2\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, append([]string{
+		model, "--device", "neuron", "--neuron-dir", dir, "--neuron-sysfs", root,
+		"--neuron-monitor", "tail -n +1 -f ../../neuron/monitor/testdata/report.json",
+	}, tightFlags()...)...)
+	askAll(t, s.url, "llama2", variety(readReference(t, "llama2"))[:3])
+	want := map[string]float64{
+		`basalt_device_simulated{device="neuron"}`: 1,
+		`basalt_neuron_state`:                      1,
+		`basalt_neuron_monitor_up`:                 1,
+		`basalt_neuron_ecc_errors_total{device="1",memory="hbm",kind="uncorrected"}`: 2,
+		`basalt_neuron_utilization_ratio{pid="4711",tag="basalt",core="0"}`:          0.4201,
+	}
+	_, text := get(t, s.url+"/metrics")
+	parser := expfmt.NewTextParser(prom.LegacyValidation)
+	if _, err := parser.TextToMetricFamilies(strings.NewReader(text)); err != nil {
+		t.Errorf("the page is not in Prometheus' format: %v", err)
+	}
+	found := map[string]float64{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			found[name] = v
+		}
+	}
+	for name, v := range want {
+		if got, ok := found[name]; !ok || got != v {
+			t.Errorf("%s is %g (%t), want %g", name, got, ok, v)
+		}
+	}
+	if found[`basalt_neuron_runs_total{kind="decode"}`] < 23 {
+		t.Errorf("no decode runs in\n%s", text)
+	}
+	if err := s.stop(t); err != nil {
+		t.Errorf("exit: %v\n%s", err, s.log)
 	}
 }
 

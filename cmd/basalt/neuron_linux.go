@@ -27,7 +27,10 @@ func openNeuron(f *neuronFlags, dir string) (*neuron.Device, error) {
 		return nil, errors.New("--device neuron needs --neuron-dir: make one with basalt neuron " +
 			"export and basalt neuron compile")
 	}
-	d, err := neuron.New(neuron.Config{Dir: dir, Library: f.library(), Async: f.NeuronAsync})
+	d, err := neuron.New(neuron.Config{
+		Dir: dir, Library: f.library(), Async: f.NeuronAsync, Sysfs: f.NeuronSysfs,
+		Monitor: f.NeuronMon,
+	})
 	if err == nil && d.Fake() {
 		fmt.Fprintln(os.Stderr, "basalt: warning: "+d.Info().Name)
 	}

@@ -89,6 +89,10 @@ func (f *families) core(dev string, c *Core) {
 		labels...)
 	f.add("basalt_neuron_model_loads_total", "counter", "Loads of graphs.", float64(c.Loads),
 		labels...)
+	f.add("basalt_neuron_busy_seconds_total", "counter", "Time of runs; its rate is utilisation.",
+		float64(c.TimeInUse)/1e6, labels...)
+	f.add("basalt_neuron_operations_total", "counter", "Floating-point operations of runs.",
+		float64(c.FLOPs), labels...)
 	for _, name := range sorted(c.Status) {
 		f.add("basalt_neuron_calls_total", "counter", "Calls of the runtime library by outcome.",
 			float64(c.Status[name]), append(slices.Clone(labels), "status", name)...)

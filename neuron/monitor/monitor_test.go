@@ -177,6 +177,8 @@ func TestMetrics(t *testing.T) {
 		`basalt_neuron_ecc_errors_total{device="0",memory="hbm",kind="uncorrected"} 2`,
 		`basalt_neuron_ecc_errors_total{device="0",memory="sram",kind="corrected"} 1`,
 		`basalt_neuron_power_ratio{device="0"} 0.42`,
+		`basalt_neuron_busy_seconds_total{device="0",core="0"} 0.000777`,
+		`basalt_neuron_operations_total{device="0",core="0"} 6000`,
 		`basalt_neuron_calls_total{device="0",core="0",status="success"} 1200`,
 		`basalt_neuron_device_memory_bytes{device="0",core="0",use="tensors"} 1.073741824e+09`,
 		`basalt_neuron_utilization_ratio{pid="4711",tag="basalt",core="0"} 0.4201`,

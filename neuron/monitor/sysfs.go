@@ -40,7 +40,8 @@ type Core struct {
 	Memory            int64            // bytes of device memory in use
 	MemoryBy          map[string]int64 // by use, such as "tensors"
 	Status            map[string]int64 // calls by outcome, such as "success" and "hw_error"
-	TimeInUse         int64            // microseconds, as the driver counts them
+	TimeInUse         int64            // microseconds of runs
+	FLOPs             int64            // operations of runs
 	Resets            int64            // asked for and failed ones
 }
 
@@ -160,6 +161,7 @@ func (r *reader) core(dir string, i int) Core {
 	c := Core{
 		Index: i, Executions: r.number(other + "inference_count"),
 		Loads: r.number(other + "model_load_count"), TimeInUse: r.number(other + "nc_time_in_use"),
+		FLOPs:    r.number(other + "flop_count"),
 		Resets:   r.number(other+"reset_req_count") + r.number(other+"reset_fail_count"),
 		MemoryBy: r.totals(dir + "memory_usage/device_mem"), Status: r.totals(dir + "status"),
 	}

@@ -1,0 +1,57 @@
+package neuron
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"basalt/neuron/lower"
+	"basalt/neuron/nrt"
+)
+
+// usage counts what runs did. The goroutine of an executable writes it, scrapes read it.
+type usage struct {
+	mu       sync.Mutex
+	kinds    [2]runs // prefill, decode
+	failures map[nrt.Status]int64
+	others   int64 // failures without a status of the library
+	lost     bool
+}
+
+// runs are the runs of one kind of bucket.
+type runs struct {
+	count, tokens, padding int64
+	time                   time.Duration
+}
+
+// ran counts a run of some tokens in a bucket.
+func (u *usage) ran(b lower.Bucket, tokens int, d time.Duration, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	r := &u.kinds[0]
+	if b.Kind == lower.Decode {
+		r = &u.kinds[1]
+	}
+	r.count++
+	r.tokens += int64(tokens)
+	r.padding += int64(b.Tokens - tokens)
+	r.time += d
+	var status *nrt.Error
+	switch {
+	case err == nil:
+	case !errors.As(err, &status):
+		u.others++
+	default:
+		if u.failures == nil {
+			u.failures = make(map[nrt.Status]int64)
+		}
+		u.failures[status.Status]++
+		u.lost = u.lost || status.Broken()
+	}
+}
+
+func (u *usage) isLost() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.lost
+}
