@@ -5,6 +5,7 @@ package cuda
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"basalt/cuda/driver"
 	"basalt/runtime"
@@ -40,12 +41,15 @@ const (
 // sharedOf is what a kernel of one architecture takes of dynamic shared memory, in bytes.
 func sharedOf(name string) int {
 	const tile = tileRows * 64 * 2
+	if strings.HasPrefix(name, "bs_linear_") && !strings.Contains(name, "nvfp4") {
+		switch {
+		case strings.HasSuffix(name, "_sm90a"):
+			return 4 * tile
+		case strings.HasSuffix(name, "_sm100f"):
+			return 3 * 2 * tile
+		}
+	}
 	switch name {
-	case "bs_linear_bf16_sm90a", "bs_linear_f16_sm90a", "bs_linear_q8_sm90a", "bs_linear_q4_sm90a":
-		return 4 * tile
-	case "bs_linear_bf16_sm100f", "bs_linear_f16_sm100f", "bs_linear_q8_sm100f",
-		"bs_linear_q4_sm100f":
-		return 3 * 2 * tile
 	case "bs_attention_64_sm90a":
 		return 64 * 2 * splitRow
 	case "bs_attention_128_sm90a":

@@ -38,6 +38,7 @@ func stages() map[string][][]string {
 	return map[string][][]string{
 		"correctness": {
 			test("TestArchKernelsAreChecked"), test("TestProductsAgainstFloat64"),
+			test("TestSmallFloatsAgainstFloat64"), test("TestSmallFloatModels"),
 			test("TestModelsMatchTheReference"), test("TestSameBits"), test("TestLongContext"),
 			test("TestArchKernelsGiveTheSameBits"), test("TestSamplingMatchesTheReference"),
 			test("TestLongListsGrowTheBatch"), test("TestCompileRefusesBadOptions"),

@@ -207,7 +207,7 @@ func (c *checker) randomBytes(n int) []byte {
 // linear compares products of every kind of weight, with runs of K that are long, short and empty.
 func (c *checker) linear() error {
 	const m, n, k = 66, 144, 9*64 - 8
-	for _, kind := range []string{"bf16", "f16", "q8", "q4"} {
+	for _, kind := range []string{"bf16", "f16", "q8", "q4", "f8", "f8b", "mx4", "nv4"} {
 		if err := c.product(kind, m, n, k); err != nil {
 			return err
 		}
@@ -216,8 +216,11 @@ func (c *checker) linear() error {
 }
 
 func (c *checker) product(kind string, m, n, k int) error {
-	const shift = 5
-	data, scales := layoutOf(kind, shift, n, k)
+	shift := 5
+	if kind == "f8b" {
+		shift = 7
+	}
+	data, _ := layoutOf(kind, shift, n, k)
 	weights := c.randomBytes(int(data))
 	switch kind {
 	case "bf16":
@@ -227,7 +230,7 @@ func (c *checker) product(kind string, m, n, k int) error {
 	}
 	x, err1 := c.upload(bytesOf(c.random(m * k)))
 	w, err2 := c.upload(weights)
-	s, err3 := c.upload(bytesOf(c.random16(int(scales)/2+8, half.ToF16)))
+	s, err3 := c.upload(c.randomScales(kind, shift, n, k))
 	bias, err4 := c.upload(bytesOf(c.random(n)))
 	tiled, err5 := c.alloc((m + 127) / 128 * 128 * ((k + 63) / 64 * 64) * 2)
 	want, err6 := c.alloc(4 * m * n)
@@ -245,6 +248,25 @@ func (c *checker) product(kind string, m, n, k int) error {
 		c.run("bs_linear_"+kind+"_64", [3]uint32{blocks(n, 32), blocks(m, 64), 1}, want, x, w, s,
 			bias, x, none, none, m, n, k, n, 0, 0, shift),
 		c.compare(got, want, m*n, true))
+}
+
+// randomScales are scales as a kind of product reads them.
+func (c *checker) randomScales(kind string, shift, n, k int) []byte {
+	_, size := layoutOf(kind, shift, n, k)
+	switch kind {
+	case "f8", "f8b":
+		return bytesOf(c.random(int(size) / 4))
+	case "mx4", "nv4":
+		s := c.randomBytes(int(size))
+		for i := range s {
+			s[i] = 120 - s[i]%16 // powers of two; or, in E4M3, 72 to 288
+		}
+		if kind == "nv4" {
+			copy(s, bytesOf(c.random((n+15)/16*16)))
+		}
+		return s
+	}
+	return bytesOf(c.random16(int(size)/2+8, half.ToF16))
 }
 
 // attention compares a chunk that begins in one split and ends in the next, with and without a

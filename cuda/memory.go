@@ -96,9 +96,9 @@ func (w *weights) need() int64 {
 			t := w.tensor(weight.Parts[0])
 			switch {
 			case op.Kind == runtime.OpEmbed:
-				once("table "+weight.Name, int64(len(t.Data)))
+				once("table "+weight.Name, int64(t.Widened().RowBytes(t.NumValues())))
 			case len(t.Shape) == 2:
-				kind, shift := kindOf(t.DType)
+				kind, shift := kindNeeded(&t)
 				data, scales := layoutOf(kind, shift, t.Shape[0], t.Shape[1])
 				once(weight.Name, (data+scales+32)*int64(len(weight.Parts)))
 			default:

@@ -16,7 +16,7 @@ const stageBytes = 16 << 20
 
 // matrix is a weight as the products read it: all its parts, one after the other.
 type matrix struct {
-	kind                  string // of kernel: f32, f16, bf16, q8, q4
+	kind                  string // of kernel: f32, f16, bf16, q8, q4, f8, f8b, mx4, nv4
 	n, k, shift           int
 	data, scales          driver.Ptr
 	dataUnits, scaleUnits int // of a part, in 16 bytes
@@ -144,10 +144,10 @@ func (w *weights) loaded(part string) {
 // format is a data type's number in the kernels.
 func format(d runtime.DType) int { return int(d - runtime.F32) }
 
-// kindOf is the kind of product for a checkpoint's format, and the log2 of the values that share a
-// scale.
-func kindOf(d runtime.DType) (kind string, shift int) {
-	switch d {
+// kindOf is the kind of product for a matrix, and the log2 of the values that share a scale; "" for
+// scales that no kernel reads.
+func kindOf(t *runtime.Tensor) (kind string, shift int) {
+	switch t.DType {
 	case runtime.F32:
 		return "f32", 0
 	case runtime.F16:
@@ -158,6 +158,10 @@ func kindOf(d runtime.DType) (kind string, shift int) {
 		return "q4", 5
 	case runtime.Q6_K:
 		return "q8", 4
+	case runtime.MXFP4:
+		return "mx4", 5
+	case runtime.F8_E4M3, runtime.F8_E8M0, runtime.F4_E2M1:
+		return scaledKind(t)
 	}
 	return "q8", 5
 }
@@ -173,6 +177,10 @@ func layoutOf(kind string, shift, n, k int) (data, scales int64) {
 		return values, values >> shift * 4
 	case "q4":
 		return values / 2, values >> shift * 4
+	case "f8", "f8b":
+		return values, scaleBytes(kind, shift, n, k)
+	case "mx4", "nv4":
+		return values / 2, scaleBytes(kind, shift, n, k)
 	}
 	return 2 * values, 0
 }
@@ -182,9 +190,9 @@ func (w *weights) matrix(weight *runtime.Weight) (*matrix, error) {
 	if m, ok := w.matrices[weight.Name]; ok {
 		return m, nil
 	}
-	t := w.tensor(weight.Parts[0])
+	t := fit(w.tensor(weight.Parts[0]))
 	m := &matrix{n: t.Shape[0], k: t.Shape[1]}
-	m.kind, m.shift = kindOf(t.DType)
+	m.kind, m.shift = kindOf(&t)
 	data, scales := layoutOf(m.kind, m.shift, m.n, m.k)
 	m.dataUnits, m.scaleUnits = int((data+15)/16), int((scales+15)/16)
 	var err error
@@ -198,11 +206,12 @@ func (w *weights) matrix(weight *runtime.Weight) (*matrix, error) {
 		}
 	}
 	for i, part := range weight.Parts {
-		if got := w.tensor(part).DType; got != t.DType {
-			return nil, fmt.Errorf("tensor %q is %s, %q is %s: experts must share a format",
-				weight.Parts[0], t.DType, part, got)
+		got := fit(w.tensor(part))
+		if kind, shift := kindOf(&got); got.DType != t.DType || kind != m.kind || shift != m.shift {
+			return nil, fmt.Errorf("tensor %q is %s, %q is %s: experts must share a format and "+
+				"the size of its blocks", weight.Parts[0], t.DType, part, got.DType)
 		}
-		if err := w.pack(m, part, i); err != nil {
+		if err := w.pack(m, &got, i); err != nil {
 			return nil, fmt.Errorf("cannot upload tensor %q: %w", part, err)
 		}
 		w.loaded(part)
@@ -212,8 +221,7 @@ func (w *weights) matrix(weight *runtime.Weight) (*matrix, error) {
 }
 
 // pack uploads a part, some tiles of 16 rows at a time.
-func (w *weights) pack(m *matrix, part string, index int) error {
-	t := w.tensor(part)
+func (w *weights) pack(m *matrix, t *runtime.Tensor, index int) error {
 	rowBytes := t.DType.RowBytes(m.k)
 	rows := stageBytes / rowBytes / 16 * 16
 	if rows == 0 {
@@ -231,7 +239,19 @@ func (w *weights) pack(m *matrix, part string, index int) error {
 			return err
 		}
 	}
-	return nil
+	if !m.smallFloats() {
+		return nil
+	}
+	return w.raw(m.scales+driver.Ptr(int64(index)*int64(m.scaleUnits)*16), m.scalesOf(t))
+}
+
+// smallFloats says that the kind is one of kernels/linear/small.h.
+func (m *matrix) smallFloats() bool {
+	switch m.kind {
+	case "f8", "f8b", "mx4", "nv4":
+		return true
+	}
+	return false
 }
 
 // packing are the launches that put n rows into the products' order.
@@ -246,6 +266,9 @@ func (w *weights) packing(m *matrix, d runtime.DType, to, scale, from driver.Ptr
 	case "f16", "bf16":
 		return []driver.Launch{w.launch(grid, "bs_pack_16", to, from, format(d), n, m.k, rowBytes,
 			m.kind == "f16")}
+	case "f8", "f8b", "mx4", "nv4":
+		return []driver.Launch{w.launch(grid, "bs_pack_codes", to, from, format(d), n, m.k,
+			rowBytes)}
 	}
 	bits := 8
 	if m.kind == "q4" {
@@ -263,7 +286,7 @@ func (w *weights) vector(part string) (driver.Ptr, error) {
 	if p, ok := w.vectors[part]; ok {
 		return p, nil
 	}
-	t := w.tensor(part)
+	t := w.tensor(part).Widen()
 	n := t.NumValues()
 	if len(t.Data) > stageBytes {
 		return 0, fmt.Errorf("vector %q has %d bytes; at most %d are supported", part,
@@ -281,9 +304,9 @@ func (w *weights) vector(part string) (driver.Ptr, error) {
 	})
 }
 
-// table gives a part as it lies in the checkpoint.
+// table gives a part as it lies in the checkpoint, or widened.
 func (w *weights) table(part string) (p driver.Ptr, kind, rowBytes int, err error) {
-	t := w.tensor(part)
+	t := w.tensor(part).Widen()
 	rowBytes = t.DType.RowBytes(t.Shape[1])
 	if p, ok := w.tables[part]; ok {
 		return p, format(t.DType), rowBytes, nil
@@ -297,8 +320,11 @@ func (w *weights) table(part string) (p driver.Ptr, kind, rowBytes int, err erro
 	return p, format(t.DType), rowBytes, err
 }
 
-// raw uploads bytes as they are.
+// raw uploads bytes as they are, after what is on its way through the buffer.
 func (w *weights) raw(to driver.Ptr, data []byte) error {
+	if err := w.k.x.stream.Wait(); err != nil {
+		return err
+	}
 	for at := 0; at < len(data); at += stageBytes {
 		n := min(stageBytes, len(data)-at)
 		copy(w.stage[0].Bytes, data[at:at+n])

@@ -41,6 +41,18 @@ DEVICE u32 pair_bf16(float lo, float hi) {
     return y;
 }
 
+// Both products of two pairs of bfloat16 numbers, each rounded once.
+DEVICE u32 times_bf16(u32 x, u32 y) {
+    u32 z;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(z) : "r"(x), "r"(y), "r"(0x80008000u));
+    return z;
+}
+
+// Bytes i and j of a word, each above a byte of zeros.
+DEVICE u32 spread_bytes(u32 x, int i, int j) {
+    return __byte_perm(x, 0, 0x0404 | (u32)i << 4 | (u32)j << 12);
+}
+
 // D = A B + C for a warp: A is 16 x 16, B 16 x 8, in the fragment layout of PTX's m16n8k16.
 DEVICE void mma_bf16(float *c, const u32 *a, const u32 *b) {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
@@ -83,6 +95,15 @@ DEVICE u16 to_bf16(float x) {
 
 #ifndef __CUDACC__
 DEVICE u32 pair_bf16(float lo, float hi) { return (u32)to_bf16(lo) | (u32)to_bf16(hi) << 16; }
+
+DEVICE u32 times_bf16(u32 x, u32 y) {
+    return pair_bf16(from_bf16((u16)x) * from_bf16((u16)y),
+                     from_bf16((u16)(x >> 16)) * from_bf16((u16)(y >> 16)));
+}
+
+DEVICE u32 spread_bytes(u32 x, int i, int j) {
+    return (x >> 8 * i & 255) << 8 | (x >> 8 * j & 255) << 24;
+}
 #endif
 
 // A value beyond the greatest half is held there.

@@ -5,7 +5,7 @@
 #include "basalt.h"
 
 enum { FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_Q8_0, FORMAT_Q4_0, FORMAT_Q4_K, FORMAT_Q5_K,
-       FORMAT_Q6_K };
+       FORMAT_Q6_K, FORMAT_MXFP4, FORMAT_E4M3, FORMAT_E8M0, FORMAT_E2M1 };
 
 DEVICE u16 u16_at(const u8 *p) { return (u16)(p[0] | p[1] << 8); }
 

@@ -129,22 +129,37 @@ DEVICE void add_tile(float *total, const float *acc, int rows, int row, int col,
     }
 }
 
+// The factors of a matrix's sums, which stand before its other scales, or NULL.
+DEVICE const float *take_factors(matrix *m, int n, int by_row) {
+    const float *factors = (const float *)m->scales;
+    if (!by_row) return 0;
+    m->scales += (n + 15) / 16 * 16;
+    return factors;
+}
+
+DEVICE float finished(float sum, const float *factors, const float *bias, int row) {
+    if (factors) sum = times(sum, factors[row]);
+    return bias ? plus(sum, bias[row]) : sum;
+}
+
 // Writes the block's sums with the bias: total has rows outputs for each of cols rows of x.
-DEVICE void store_tile(float *y, const float *total, const float *bias, const row_tile *t, int n,
-                       int stride, int rows, int cols) {
+DEVICE void store_tile(float *y, const float *total, const float *factors, const float *bias,
+                       const row_tile *t, int n, int stride, int rows, int cols) {
     __syncthreads();
     int first = (int)blockIdx.x * rows;
     for (int e = (int)threadIdx.x; e < rows * cols; e += 256) {
         int row = first + e % rows, col = e / rows;
         if (row >= n || col >= t->count) continue;
-        float v = total[e];
-        if (bias) v = plus(v, bias[row]);
-        y[(u64)(t->first + col) * stride + row] = v;
+        y[(u64)(t->first + col) * stride + row] = finished(total[e], factors, bias, row);
     }
 }
 
 // rows16 tiles of 16 outputs times cols8 tiles of 8 rows of x: [M, k] x [n, k] -> [M, stride].
 #define LINEAR(name, rows16, cols8, load, mma, half)                                              \
+    LINEAR_BY(name, rows16, cols8, load, mma, half, 0)
+
+// The same, and sums are multiplied by a factor of their row where by_row (small.h).
+#define LINEAR_BY(name, rows16, cols8, load, mma, half, by_row)                                   \
     KERNEL(256)                                                                                   \
     name(float *y, const float *x, const void *w, const void *scales, const float *bias,          \
          const step_head *h, const row_tile *tiles, const int *rows, int m, int n, int k,         \
@@ -156,6 +171,7 @@ DEVICE void store_tile(float *y, const float *total, const float *bias, const ro
         activations act = {x, rows, t.first, t.count, k};                                         \
         matrix mat = {(const uint4 *)w + (u64)t.expert * expert_units,                            \
                       (const u32 *)scales + (u64)t.expert * scale_units * 4, 0, groups, shift};   \
+        const float *factors = take_factors(&mat, n, by_row);                                     \
         float acc[rows16][cols8][4] = {{{0}}};                                                    \
         int end = min_int(groups, (warp + 1) * run), tiles16 = (n + 15) / 16;                     \
         for (int g = warp * run; g < end; g++) {                                                  \
@@ -180,7 +196,7 @@ DEVICE void store_tile(float *y, const float *total, const float *bias, const ro
             }                                                                                     \
             __syncthreads();                                                                      \
         }                                                                                         \
-        store_tile(y, total, bias, &t, n, stride, rows16 * 16, cols8 * 8);                        \
+        store_tile(y, total, factors, bias, &t, n, stride, rows16 * 16, cols8 * 8);               \
     }
 
 #endif

@@ -5,7 +5,7 @@
 //
 // K is cut into the eight runs of linear.h, each summed from zero and added in ascending order; the
 // load-time check decides whether the bits are those of mma.sync.
-#include "linear.h"
+#include "small.h"
 #include "tiles.h"
 
 enum { STAGES = 3, STAGE_BYTES = 2 * TILE_BYTES };
@@ -82,19 +82,19 @@ DEVICE void add_run(float *total, u32 sums, int turn, int empty) {
     tensor_before();
 }
 
-DEVICE void store_lane(float *y, const float *total, const float *bias, int rows, int n,
-                       int stride) {
+DEVICE void store_lane(float *y, const float *total, const float *factors, const float *bias,
+                       int rows, int n, int stride) {
     int warp = (int)threadIdx.x / 32;
     int out = (int)blockIdx.x * 128 + warp % 4 * 32 + (int)threadIdx.x % 32;
     UNROLL for (int i = 0; i < 64; i++) {
         int at = (int)blockIdx.y * TILE_ROWS + warp / 4 * 64 + i;
         if (out >= n || at >= rows) continue;
-        y[(u64)at * stride + out] = bias ? plus(total[i], bias[out]) : total[i];
+        y[(u64)at * stride + out] = finished(total[i], factors, bias, out);
     }
 }
 
 // Grid: outputs / 128, rows of x / 128. 96 KiB of dynamic shared memory.
-#define LINEAR_100(name, load, half)                                                              \
+#define LINEAR_100(name, load, half, by_row)                                                      \
     KERNEL(288)                                                                                   \
     name(float *y, const void *x, const void *w, const void *scales, const float *bias,           \
          const step_head *h, int m, int n, int k, int stride, int shift) {                        \
@@ -113,6 +113,7 @@ DEVICE void store_lane(float *y, const float *total, const float *bias, int rows
         } else {                                                                                  \
             matrix mat = {(const uint4 *)w, (const u32 *)scales, min_int(tile, (n + 15) / 16 - 1), \
                           groups, shift};                                                         \
+            const float *factors = take_factors(&mat, n, by_row);                                 \
             float total[64] = {0};                                                                \
             for (int turn = 0; turn < 8; turn++) {                                                \
                 int end = min_int(groups, (turn + 1) * run), empty = g >= end;                    \
@@ -128,13 +129,17 @@ DEVICE void store_lane(float *y, const float *total, const float *bias, int rows
                 tensor_after();                                                                   \
                 add_run(total, r->sums, turn, empty);                                             \
             }                                                                                     \
-            store_lane(y, total, bias, rows, n, stride);                                          \
+            store_lane(y, total, factors, bias, rows, n, stride);                                 \
         }                                                                                         \
         __syncthreads();                                                                          \
         if (warp == 8) tensor_give(r->sums, TILE_ROWS);                                           \
     }
 
-LINEAR_100(bs_linear_bf16_sm100f, load_16, 0)
-LINEAR_100(bs_linear_f16_sm100f, load_16, 1)
-LINEAR_100(bs_linear_q8_sm100f, load_8, 0)
-LINEAR_100(bs_linear_q4_sm100f, load_4, 0)
+LINEAR_100(bs_linear_bf16_sm100f, load_16, 0, 0)
+LINEAR_100(bs_linear_f16_sm100f, load_16, 1, 0)
+LINEAR_100(bs_linear_q8_sm100f, load_8, 0, 0)
+LINEAR_100(bs_linear_q4_sm100f, load_4, 0, 0)
+LINEAR_100(bs_linear_f8_sm100f, load_f8, 0, 1)
+LINEAR_100(bs_linear_f8b_sm100f, load_f8b, 0, 0)
+LINEAR_100(bs_linear_mx4_sm100f, load_mx4, 0, 0)
+LINEAR_100(bs_linear_nv4_sm100f, load_nv4, 0, 1)

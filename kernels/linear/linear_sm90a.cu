@@ -4,7 +4,7 @@
 //
 // K is cut into the eight runs of linear.h, each summed from zero and added in ascending order; the
 // load-time check decides whether the bits are those of mma.sync.
-#include "linear.h"
+#include "small.h"
 #include "tiles.h"
 
 enum { STAGES = 4 };
@@ -22,19 +22,19 @@ DEVICE void fetch(ring *r, const void *tiles, int groups, int g) {
 }
 
 // Writes a warp's 16 outputs for the block's rows of x.
-DEVICE void store_warp(float *y, const float *total, const float *bias, int row, int rows, int n,
-                       int stride) {
+DEVICE void store_warp(float *y, const float *total, const float *factors, const float *bias,
+                       int row, int rows, int n, int stride) {
     int lane = (int)threadIdx.x % 32;
     UNROLL for (int i = 0; i < 64; i++) {
         int out = row + lane / 4 + i % 4 / 2 * 8;
         int at = (int)blockIdx.y * TILE_ROWS + i / 4 * 8 + lane % 4 * 2 + i % 2;
         if (out >= n || at >= rows) continue;
-        y[(u64)at * stride + out] = bias ? plus(total[i], bias[out]) : total[i];
+        y[(u64)at * stride + out] = finished(total[i], factors, bias, out);
     }
 }
 
 // Grid: outputs / 128, rows of x / 128. 64 KiB of dynamic shared memory.
-#define LINEAR_90(name, load, mma)                                                                \
+#define LINEAR_90(name, load, mma, by_row)                                                        \
     KERNEL(256)                                                                                   \
     name(float *y, const void *x, const void *w, const void *scales, const float *bias,           \
          const step_head *h, int m, int n, int k, int stride, int shift) {                        \
@@ -51,6 +51,7 @@ DEVICE void store_warp(float *y, const float *total, const float *bias, int row,
         __syncthreads();                                                                          \
         matrix mat = {(const uint4 *)w, (const u32 *)scales, min_int(tile, (n + 15) / 16 - 1),    \
                       groups, shift};                                                             \
+        const float *factors = take_factors(&mat, n, by_row);                                     \
         float acc[64] = {0}, total[64] = {0};                                                     \
         fragments f, next;                                                                        \
         load(&next, &mat, 0);                                                                     \
@@ -75,10 +76,14 @@ DEVICE void store_warp(float *y, const float *total, const float *bias, int row,
             }                                                                                     \
             UNROLL for (int i = 0; i < 64; i++) total[i] = turn ? plus(total[i], acc[i]) : acc[i]; \
         }                                                                                         \
-        store_warp(y, total, bias, tile * 16, rows, n, stride);                                   \
+        store_warp(y, total, factors, bias, tile * 16, rows, n, stride);                          \
     }
 
-LINEAR_90(bs_linear_bf16_sm90a, load_16, group_mma_bf16_128)
-LINEAR_90(bs_linear_f16_sm90a, load_16, group_mma_f16_128)
-LINEAR_90(bs_linear_q8_sm90a, load_8, group_mma_bf16_128)
-LINEAR_90(bs_linear_q4_sm90a, load_4, group_mma_bf16_128)
+LINEAR_90(bs_linear_bf16_sm90a, load_16, group_mma_bf16_128, 0)
+LINEAR_90(bs_linear_f16_sm90a, load_16, group_mma_f16_128, 0)
+LINEAR_90(bs_linear_q8_sm90a, load_8, group_mma_bf16_128, 0)
+LINEAR_90(bs_linear_q4_sm90a, load_4, group_mma_bf16_128, 0)
+LINEAR_90(bs_linear_f8_sm90a, load_f8, group_mma_bf16_128, 1)
+LINEAR_90(bs_linear_f8b_sm90a, load_f8b, group_mma_bf16_128, 0)
+LINEAR_90(bs_linear_mx4_sm90a, load_mx4, group_mma_bf16_128, 0)
+LINEAR_90(bs_linear_nv4_sm90a, load_nv4, group_mma_bf16_128, 1)

@@ -55,6 +55,35 @@ KERNEL(256) bs_pack_q(u8 *to, const u8 *w, int format, int n, int k, int row_byt
     }
 }
 
+// The code of a small float.
+DEVICE u32 code_at(int format, const u8 *row, int i) {
+    if (format == FORMAT_E4M3) return row[i];
+    if (format == FORMAT_E2M1) return row[i / 2] >> i % 2 * 4 & 15;
+    const u8 *b = row + (u64)(i / 32) * 17 + 1 + i % 16; // MXFP4: after the block's scale
+    return i % 32 < 16 ? *b & 15 : *b >> 4;
+}
+
+// Codes of E4M3, and of E2M1 with each pair in both halves of a word (linear/small.h).
+KERNEL(256) bs_pack_codes(u32 *to, const u8 *w, int format, int n, int k, int row_bytes) {
+    piece p = piece_of(w, format, n, k, row_bytes);
+    int groups = (k + 63) / 64, row, col, eight = format == FORMAT_E4M3, steps = eight ? 2 : 4;
+    if (p.group >= groups) return;
+    u32 word[2] = {0, 0};
+    for (int i = 0; i < 8; i++) {
+        u32 code = 0;
+        if (place(&p, i, &row, &col)) code = code_at(format, w + (u64)row * row_bytes, col);
+        if (eight) {
+            word[i / 4] |= code << i % 4 * 8;
+        } else {
+            word[0] |= code << (i % 2 * 16 + i / 2 * 4);
+        }
+    }
+    u64 run = (p.tile * groups * 4 + p.step) / steps;
+    u32 *out = to + (run * 32 + threadIdx.x % 32) * 4 + p.step % steps * (eight ? 2 : 1);
+    out[0] = word[0];
+    if (eight) out[1] = word[1];
+}
+
 // Scale and minimum of each block along K as two halves: [N/16][blocks][16].
 KERNEL(256) bs_pack_scales(u32 *to, const u8 *w, int format, int n, int k, int row_bytes,
                            int shift) {

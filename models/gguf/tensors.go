@@ -36,6 +36,8 @@ func dtypeOf(kind uint32) (runtime.DType, bool) {
 		return runtime.Q6_K, true
 	case 30:
 		return runtime.BF16, true
+	case 39:
+		return runtime.MXFP4, true
 	}
 	return 0, false
 }
@@ -48,7 +50,6 @@ func ggmlTypeName(kind uint32) string {
 		17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S",
 		23: "IQ4_XS",
 		24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0",
-		39: "MXFP4",
 	}
 	if name, ok := names[kind]; ok {
 		return name

@@ -33,6 +33,7 @@ func sampleSpecs() []Spec {
 		{"row", runtime.F32, []int{3}},
 		{"q", runtime.Q8_0, []int{2, 64}},
 		{"stack", runtime.BF16, []int{3, 2, 5}},
+		{"mx", runtime.MXFP4, []int{2, 64}},
 	}
 }
 
