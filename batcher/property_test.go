@@ -96,6 +96,7 @@ func newMachine(t *rapid.T) *machine {
 		NumBlocks:  rapid.IntRange(2, 20).Draw(t, "blocks"),
 	}
 	m.cfg.MaxTokens = m.cfg.MaxSeqs + rapid.IntRange(0, 10).Draw(t, "budget")
+	m.cfg.Steps = simShape(rapid.IntRange(0, 7).Draw(t, "shape"))
 	m.s, m.null = NewScheduler(m.cfg), nullFor(m.cfg, 0, nil)
 	return m
 }
@@ -127,6 +128,9 @@ func (m *machine) schedule(t *rapid.T) {
 			t.Fatal("nothing is scheduled though sequences wait or run")
 		}
 		return
+	}
+	if err := m.s.checkShape(&m.batch); err != nil {
+		t.Fatal(err)
 	}
 	for _, p := range m.s.steps[m.s.numSteps-1].parts {
 		if !slices.Contains(m.started, p.seq) {

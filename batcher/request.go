@@ -16,6 +16,8 @@ type Config struct {
 	NumBlocks  int // cache blocks
 	MaxWaiting int // sequences that may wait
 	Vocab      int // token ids of requests must be below it; 0 leaves that to the caller
+
+	Steps runtime.StepShape // what the device wants of steps
 }
 
 // Check says what is impossible about a configuration.
@@ -36,7 +38,7 @@ func (c Config) Check() error {
 	case c.MaxWaiting < 1 || c.Vocab < 0:
 		return fmt.Errorf("cannot queue %d sequences of a vocabulary of %d", c.MaxWaiting, c.Vocab)
 	}
-	return nil
+	return c.Steps.Check()
 }
 
 // maxPrompt is the longest prompt that leaves room for one generated token. A sequence of at most

@@ -11,6 +11,9 @@ import (
 // begun. Then waiting sequences start, as budget, blocks and slots allow. Nobody overtakes: when
 // the first of the waiting does not fit, the others wait too.
 //
+// A device that wants other steps (Config.Steps) gets them: prompts and answers take turns where it
+// does not mix them, and chunks that fill its buckets.
+//
 // While a step is in flight, false also means that the next one depends on its outcome: Commit
 // first.
 func (s *Scheduler) Schedule(b *runtime.Batch) bool {
@@ -24,15 +27,62 @@ func (s *Scheduler) Schedule(b *runtime.Batch) bool {
 	}
 	st := &s.steps[s.numSteps]
 	st.parts = st.parts[:0]
-	budget := s.decodeRunning(b, st, s.cfg.MaxTokens)
-	budget = s.prefillRunning(b, st, budget)
-	s.startWaiting(b, st, budget)
+	if s.cfg.Steps.NoMixedBatch {
+		s.fillInTurns(b, st)
+	} else {
+		r := s.room()
+		s.decodeRunning(b, st, &r)
+		s.prefill(b, st, &r)
+	}
 	if len(st.parts) == 0 {
 		return false
 	}
 	s.numSteps++
 	s.layTables(b, st)
 	return true
+}
+
+// room is what a step has left.
+type room struct{ tokens, prefills int }
+
+func (s *Scheduler) room() room {
+	r := room{s.cfg.MaxTokens, s.cfg.Steps.MaxPrefills}
+	if r.prefills == 0 {
+		r.prefills = r.tokens
+	}
+	return r
+}
+
+// chunk takes what a step computes of n tokens of a prompt.
+func (s *Scheduler) chunk(r *room, n int) int {
+	n = s.cfg.Steps.Chunk(min(n, r.tokens))
+	r.tokens -= n
+	r.prefills--
+	return n
+}
+
+// fillInTurns gives a step to prompts, the next one to answers, or to the others where those have
+// nothing to do. So an answer waits for one step of prompts at a time, and new prompts for one step
+// of answers.
+func (s *Scheduler) fillInTurns(b *runtime.Batch, st *step) {
+	for range 2 {
+		r := s.room()
+		if s.answersTurn {
+			s.decodeRunning(b, st, &r)
+		} else {
+			s.prefill(b, st, &r)
+		}
+		s.answersTurn = !s.answersTurn
+		if len(st.parts) > 0 {
+			return
+		}
+	}
+}
+
+// prefill gives what is left to prompts, those that have begun first.
+func (s *Scheduler) prefill(b *runtime.Batch, st *step, r *room) {
+	s.prefillRunning(b, st, r)
+	s.startWaiting(b, st, r)
 }
 
 // todo is the number of q's tokens that wait to be computed; none when it has ended, or will for
@@ -47,42 +97,36 @@ func (s *Scheduler) todo(q *Sequence) int {
 // decodeRunning gives one token to each sequence that generates. One that finds no block, although
 // all that come after it were preempted, sits the step out and keeps what it has: whoever comes
 // before it takes it when needed.
-func (s *Scheduler) decodeRunning(b *runtime.Batch, st *step, budget int) int {
-	for i := 0; i < len(s.running) && budget > 0; i++ {
+func (s *Scheduler) decodeRunning(b *runtime.Batch, st *step, r *room) {
+	for i := 0; i < len(s.running) && r.tokens > 0; i++ {
 		q := s.running[i]
 		if s.todo(q) == 1 && s.grow(q) {
 			s.append(b, st, q, 1)
-			budget--
+			r.tokens--
 		}
 	}
-	return budget
 }
 
-// prefillRunning gives what is left to prompts that have begun. Their blocks are theirs since they
-// started.
-func (s *Scheduler) prefillRunning(b *runtime.Batch, st *step, budget int) int {
-	for i := 0; i < len(s.running) && budget > 0; i++ {
+// prefillRunning serves prompts that have begun. Their blocks are theirs since they started.
+func (s *Scheduler) prefillRunning(b *runtime.Batch, st *step, r *room) {
+	for i := 0; i < len(s.running) && r.tokens > 0 && r.prefills > 0; i++ {
 		q := s.running[i]
-		if n := min(s.todo(q), budget); s.todo(q) > 1 {
-			s.append(b, st, q, n)
-			budget -= n
+		if n := s.todo(q); n > 1 {
+			s.append(b, st, q, s.chunk(r, n))
 		}
 	}
-	return budget
 }
 
 // startWaiting starts sequences in order.
-func (s *Scheduler) startWaiting(b *runtime.Batch, st *step, budget int) {
+func (s *Scheduler) startWaiting(b *runtime.Batch, st *step, r *room) {
 	started := 0
-	for started < len(s.waiting) && budget > 0 && s.start(s.waiting[started]) {
+	for started < len(s.waiting) && r.tokens > 0 && r.prefills > 0 && s.start(s.waiting[started]) {
 		q := s.waiting[started]
 		started++
 		if !q.preempted {
 			s.started = append(s.started, q)
 		}
-		n := min(len(q.tokens), budget)
-		s.append(b, st, q, n)
-		budget -= n
+		s.append(b, st, q, s.chunk(r, len(q.tokens)))
 	}
 	s.waiting = slices.Delete(s.waiting, 0, started)
 }

@@ -58,9 +58,11 @@ type Scheduler struct {
 	slots    []int32     // free slots
 	steps    [2]step     // in flight, oldest first
 	numSteps int
-	arrivals uint64
-	preempts uint64
-	updates  []Update
+	// answersTurn says whose turn it is where prompts and answers take turns.
+	answersTurn bool
+	arrivals    uint64
+	preempts    uint64
+	updates     []Update
 }
 
 // step is what Commit must know of a step in flight.

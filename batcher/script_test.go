@@ -101,9 +101,16 @@ func (sc *script) run(f []string) string {
 
 func (sc *script) configure(args map[string]int) {
 	sc.seqs, sc.names, sc.rows = map[string]*Sequence{}, map[*Sequence]string{}, 0
+	shape := runtime.StepShape{NoMixedBatch: args["turns"] == 1, MaxPrefills: args["prefills"]}
+	for _, name := range []string{"small", "large"} {
+		if n := args[name]; n > 0 {
+			shape.PrefillBuckets = append(shape.PrefillBuckets, n)
+		}
+	}
 	sc.s = NewScheduler(Config{
 		MaxTokens: args["tokens"], MaxSeqs: args["seqs"], MaxContext: args["context"],
 		BlockSize: args["block"], NumBlocks: args["blocks"], MaxWaiting: 100, Vocab: 1000,
+		Steps: shape,
 	})
 }
 

@@ -39,7 +39,41 @@ func simConfig(rng *rand.Rand) Config {
 	return Config{
 		MaxTokens: 8 + rng.IntN(40), MaxSeqs: 1 + rng.IntN(8), MaxContext: 20 + rng.IntN(80),
 		BlockSize: 1 + rng.IntN(8), NumBlocks: 6 + rng.IntN(40), MaxWaiting: 1000, Vocab: simVocab,
+		Steps: simShape(rng.IntN(8)),
 	}
+}
+
+// simShape is one of eight shapes of steps; the first has no wishes.
+func simShape(i int) (s runtime.StepShape) {
+	s.NoMixedBatch, s.MaxPrefills = i&1 != 0, i>>1&1
+	if i&4 != 0 {
+		s.PrefillBuckets = []int{4, 10, 30}
+	}
+	return s
+}
+
+// checkShape holds a step to what its device wants.
+func (s *Scheduler) checkShape(b *runtime.Batch) error {
+	prefills, answers := 0, 0
+	for i := range b.NumSeqs() {
+		n := int(b.QueryStart[i+1] - b.QueryStart[i])
+		if n > 1 {
+			prefills++
+		} else if b.SeqLens[i] > 1 && s.steps[s.numSteps-1].parts[i].sampled {
+			answers++
+		}
+		if s.cfg.Steps.Chunk(n) != n {
+			return fmt.Errorf("a chunk of %d tokens for buckets of %v", n,
+				s.cfg.Steps.PrefillBuckets)
+		}
+	}
+	if most := s.cfg.Steps.MaxPrefills; most > 0 && prefills > most {
+		return fmt.Errorf("%d prompts in a step, at most %d are wanted", prefills, most)
+	}
+	if s.cfg.Steps.NoMixedBatch && prefills > 0 && answers > 0 {
+		return fmt.Errorf("%d prompts and %d answers share a step", prefills, answers)
+	}
+	return nil
 }
 
 func newSimulation(t *testing.T, seed uint64, ahead bool) *simulation {
@@ -133,6 +167,11 @@ func (sim *simulation) schedule() bool {
 	ok := sim.s.Schedule(&sim.batch)
 	if !ok && !sim.flying && !sim.s.Idle() {
 		sim.t.Fatal("nothing is scheduled though sequences wait or run")
+	}
+	if ok {
+		if err := sim.s.checkShape(&sim.batch); err != nil {
+			sim.t.Fatal(err)
+		}
 	}
 	sim.meanwhile()
 	return ok
