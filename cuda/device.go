@@ -219,8 +219,11 @@ func (d *Device) Info() runtime.DeviceInfo {
 	if d.arch.attention {
 		features = append(features, d.arch.name+" attention")
 	}
+	if driver.Has("fake_get") {
+		features = append(features, "FAKE-RUNTIME")
+	}
 	return runtime.DeviceInfo{
-		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory, Features: features,
+		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory, Features: features, Async: true,
 	}
 }
 
@@ -253,8 +256,8 @@ func (d *Device) usable() error {
 func (d *Device) fail(err error) error {
 	var e *driver.Error
 	if d.lost == nil && errors.As(err, &e) && e.Fatal() {
-		d.lost = fmt.Errorf("the GPU is lost (%w): restart this process; if it happens again, "+
-			"look for Xid in dmesg and run nvidia-smi -q", e)
+		d.lost = &lostError{fmt.Errorf("the GPU is lost (%w): restart this process; if it happens "+
+			"again, look for Xid in dmesg and run nvidia-smi -q", e)}
 	}
 	if d.lost != nil {
 		return d.lost

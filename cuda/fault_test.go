@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -48,6 +49,10 @@ func TestStickyErrorLosesTheDevice(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the GPU is lost") ||
 		!strings.Contains(err.Error(), "LAUNCH_FAILED") {
 		t.Fatalf("the step gave %v", err)
+	}
+	var b interface{ Broken() bool }
+	if !errors.As(err, &b) || !b.Broken() {
+		t.Errorf("%v does not say that the device is broken", err)
 	}
 	f.Set(fake.Healthy()) // a device that was lost stays lost
 	if err := oneStep(e); err == nil || !strings.Contains(err.Error(), "restart") {

@@ -83,13 +83,25 @@ func (m *monitor) hear(s nvml.State, why string) {
 	}
 }
 
+// lostError is an error after which this process can no longer use the GPU.
+type lostError struct{ cause error }
+
+// Error implements error.
+func (e *lostError) Error() string { return e.cause.Error() }
+
+// Unwrap implements errors.Unwrap.
+func (e *lostError) Unwrap() error { return e.cause }
+
+// Broken says to who steps the device that no further step is worth a try.
+func (e *lostError) Broken() bool { return true }
+
 // dead says why the GPU must not be used, or nil.
 func (m *monitor) dead() error {
 	if m == nil {
 		return nil
 	}
 	if v := m.verdict.Load(); v.state == nvml.Dead {
-		return fmt.Errorf("the GPU is lost: %s", v.why)
+		return &lostError{fmt.Errorf("the GPU is lost: %s", v.why)}
 	}
 	return nil
 }

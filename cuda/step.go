@@ -312,8 +312,9 @@ func (x *executable) Wait() (*runtime.Output, error) {
 		case x.dev.monitor.dead() != nil:
 			return nil, x.dev.usable()
 		case passed > x.dev.cfg.StepTimeout:
-			x.dev.lost = fmt.Errorf("the GPU is lost: a step has not ended after %s: restart "+
-				"this process; if it happens again, look for Xid in dmesg", x.dev.cfg.StepTimeout)
+			x.dev.lost = &lostError{fmt.Errorf("the GPU is lost: a step has not ended after %s: "+
+				"restart this process; if it happens again, look for Xid in dmesg",
+				x.dev.cfg.StepTimeout)}
 			return nil, x.dev.lost
 		case passed > 2*time.Millisecond:
 			time.Sleep(50 * time.Microsecond)

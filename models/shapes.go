@@ -17,6 +17,7 @@ func shapes() map[string]Config {
 		"llama-3.2-3b":   llama(28, 3072, 8192, 24, 8, 128, 128256, 5e5, true),
 		"llama-3.1-8b":   llama(32, 4096, 14336, 32, 8, 128, 128256, 5e5, false),
 		"tinyllama-1.1b": llama(22, 2048, 5632, 32, 4, 64, 32000, 1e4, false),
+		"stories-260k":   llama(5, 64, 172, 8, 4, 8, 512, 1e4, true),
 		"qwen3-0.6b":     qwen(28, 1024, 3072, 16, 8, true),
 		"qwen3-1.7b":     qwen(28, 2048, 6144, 16, 8, true),
 		"qwen3-4b":       qwen(36, 2560, 9728, 32, 8, true),

@@ -23,6 +23,9 @@ type DeviceInfo struct {
 	Threads  int      // worker threads, 0 where that has no meaning
 	Memory   int64    // bytes of memory that weights and cache share
 	Features []string // instruction sets and the like, as the device uses them
+	// Async says that the host's processor is idle while a step runs: what prepares the next step
+	// meanwhile is free.
+	Async bool
 }
 
 // CompileOptions sizes an executable.

@@ -40,7 +40,8 @@ type Config struct {
 	Region string // in records
 	// Profiles opens /debug/pprof/ to those whom the policy grants Debug.
 	Profiles bool
-	// Devices add what they measure of themselves to /metrics.
+	// Devices add what they measure of themselves to /metrics. One with a method
+	// Health() (state, why string) is in /health too, unless it is "good": "degraded", or "dead".
 	Devices []DeviceMetrics
 	// Jobs keeps jobs and files; nil: there are none. The server starts it, and closes it when it
 	// shuts down.

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 )
 
 // health is the body of /health.
@@ -10,6 +11,13 @@ type health struct {
 	Status string        `json:"status"` // "ok", "draining" or "failed"
 	Models []modelHealth `json:"models,omitempty"`
 	Audit  string        `json:"audit,omitempty"`
+	// Devices lists those that want an operator; one that is dead fails the server.
+	Devices []deviceHealth `json:"devices,omitempty"`
+}
+
+type deviceHealth struct {
+	State  string `json:"state"` // "degraded" or "dead"
+	Reason string `json:"reason"`
 }
 
 type modelHealth struct {
@@ -23,7 +31,7 @@ type modelHealth struct {
 func (s *Server) serveHealth(r *request) reply {
 	h := s.health()
 	if s.permit(r, &route{action: "Health"}) != nil {
-		h.Models, h.Audit = nil, ""
+		h.Models, h.Audit, h.Devices = nil, "", nil
 	}
 	return jsonReply(statusOf(h.Status), h)
 }
@@ -38,7 +46,9 @@ func (s *Server) health() health {
 		}
 		h.Models = append(h.Models, mh)
 	}
-	if len(s.served) == 0 {
+	h.Devices = s.ailing()
+	dead := func(d deviceHealth) bool { return d.State == "dead" }
+	if len(s.served) == 0 || slices.ContainsFunc(h.Devices, dead) {
 		h.Status = "failed"
 	}
 	if s.auditable() != nil {
@@ -48,6 +58,19 @@ func (s *Server) health() health {
 		h.Status = "draining"
 	}
 	return h
+}
+
+// ailing asks the devices that know of their health.
+func (s *Server) ailing() []deviceHealth {
+	var list []deviceHealth
+	for _, d := range s.cfg.Devices {
+		if of, ok := d.(interface{ Health() (state, why string) }); ok {
+			if state, why := of.Health(); state != "good" {
+				list = append(list, deviceHealth{state, why})
+			}
+		}
+	}
+	return list
 }
 
 func statusOf(status string) int {

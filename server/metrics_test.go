@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -92,6 +93,34 @@ type meter struct{ err error }
 func (m meter) WriteMetrics(w io.Writer) error {
 	_, err := io.WriteString(w, "basalt_meter_watts 5\n")
 	return errors.Join(err, m.err)
+}
+
+// patient is a meter whose health is told.
+type patient struct {
+	meter
+	state atomic.Value
+}
+
+func (p *patient) Health() (state, why string) { return p.state.Load().(string), "it says so" }
+
+func TestHealthOfDevices(t *testing.T) {
+	p := &patient{}
+	p.state.Store("good")
+	f := start(t, setup{cfg: Config{Devices: []DeviceMetrics{p}}})
+	try := func(state string, status int, want string) {
+		t.Helper()
+		p.state.Store(state)
+		a := f.do("GET", "/health", "")
+		if a.status != status || !strings.HasSuffix(a.body, want) {
+			t.Errorf("%s: %d %s", state, a.status, a.body)
+		}
+		if a := f.do("GET", "/ping", ""); a.status != status {
+			t.Errorf("%s: /ping gives %d", state, a.status)
+		}
+	}
+	try("good", 200, `"ready":true}]}`)
+	try("degraded", 200, `"devices":[{"state":"degraded","reason":"it says so"}]}`)
+	try("dead", 503, `"devices":[{"state":"dead","reason":"it says so"}]}`)
 }
 
 func TestMetricsOfDevices(t *testing.T) {

@@ -26,7 +26,7 @@ func (doctorCmd) Run() error {
 	fmt.Printf("memory        %s, %s free\n", formatBytes(info.Memory),
 		formatBytes(freeMemory(info.Memory)))
 	reportHugePages()
-	if err := cuda.Diagnose(os.Stdout, cuda.Config{}); err != nil {
+	if err := cuda.Diagnose(os.Stdout, cudaConfig(0)); err != nil {
 		return err
 	}
 	if err := diagnoseNeuron(os.Stdout); err != nil {

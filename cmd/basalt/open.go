@@ -45,7 +45,7 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 	case "cpu":
 		return cpu.New(cpu.Config{Threads: f.Threads, ISA: f.ISA})
 	case "cuda":
-		return cuda.Open(cuda.Config{Ordinal: f.GPU, Kernels: os.Getenv("BASALT_KERNELS")})
+		return openCUDA(f.GPU)
 	case "neuron":
 		return openNeuron(&f.neuronFlags, f.NeuronDir)
 	case "reference":
@@ -54,6 +54,26 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 		return runtime.NullDevice{StepTime: f.StepTime}, nil
 	}
 	return nil, fmt.Errorf("unknown device %q", f.Device)
+}
+
+// cudaConfig takes the names of the libraries from the environment, where that has them.
+func cudaConfig(gpu int) cuda.Config {
+	return cuda.Config{
+		Ordinal: gpu, Kernels: os.Getenv("BASALT_KERNELS"), Library: os.Getenv("BASALT_LIBCUDA"),
+		NVML: os.Getenv("BASALT_LIBNVML"),
+	}
+}
+
+// openCUDA opens a GPU. The fake driver of the tests needs two variables to be taken.
+func openCUDA(gpu int) (runtime.Device, error) {
+	dev, err := cuda.Open(cudaConfig(gpu))
+	if err != nil || os.Getenv("BASALT_ALLOW_FAKE_CUDA") == "1" {
+		return dev, err
+	}
+	if err := refuseFake(dev.Info()); err != nil {
+		return nil, errors.Join(err, dev.Close())
+	}
+	return dev, nil
 }
 
 // load reads a model's files, or makes up its weights.
@@ -131,7 +151,9 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 		return errors.Join(err, o.exec.Close())
 	}
 	o.steps = server.NewSteps(opts.MaxTokens)
-	o.loop = batcher.NewLoop(o.exec, cfg, batcher.Options{Stepped: o.steps.Observe})
+	o.loop = batcher.NewLoop(o.exec, cfg, batcher.Options{
+		Ahead: dev.Info().Async, Stepped: o.steps.Observe,
+	})
 	return nil
 }
 
@@ -145,7 +167,7 @@ func modelName(path string) string {
 }
 
 // newTokenizer takes tokenizer.json where there is one, else the vocabulary of the GGUF file. Dummy
-// models have neither.
+// models have neither, and get one.
 func newTokenizer(m *models.Model) (*tokenizer.Tokenizer, error) {
 	switch {
 	case m.TokenizerJSON != nil:
@@ -161,7 +183,7 @@ func newTokenizer(m *models.Model) (*tokenizer.Tokenizer, error) {
 		}
 		return tokenizer.FromGGUF(v)
 	}
-	return nil, nil
+	return dummyTokenizer(m.Config.Vocab)
 }
 
 // newTemplate parses --chat-template, or the model's own; nil when there is none.

@@ -1,8 +1,10 @@
 // A libnvidia-ml.so.1 for the tests: one GPU at 0000:3b:00.0, without fields and without energy.
-// BASALT_FAKE_NVML says what Init returns; each wait gives one of two events, then none. With BARE
+// BASALT_FAKE_NVML says what Init returns; each wait gives one of two events, then none,
+// or only the first BASALT_FAKE_EVENTS of them. With BARE
 // it lacks all that reads.
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     void *device;
@@ -68,8 +70,11 @@ int nvmlDeviceRegisterEvents(void *h, unsigned long long kinds, void *set) {
 
 int nvmlEventSetWait_v2(void *set, event *e, unsigned ms) {
     (void)set;
-    (void)ms;
-    if (waits++ >= 2) return 10;
+    const char *events = getenv("BASALT_FAKE_EVENTS");
+    if (waits++ >= (events ? atoi(events) : 2)) {
+        usleep(1000 * ms);
+        return 10;
+    }
     e->kind = 8;
     e->data = waits == 1 ? 63 : 79;
     return 0;
