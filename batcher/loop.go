@@ -58,6 +58,9 @@ func NewLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
 }
 
 func newLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
+	if x, ok := exec.(interface{ StepShape() runtime.StepShape }); ok {
+		cfg.Steps = x.StepShape()
+	}
 	l := &Loop{
 		cfg: cfg, opts: o, in: newIntake(), exec: exec, sched: NewScheduler(cfg),
 		done: make(chan struct{}),

@@ -17,7 +17,7 @@ type Config struct {
 	MaxWaiting int // sequences that may wait
 	Vocab      int // token ids of requests must be below it; 0 leaves that to the caller
 
-	Steps runtime.StepShape // what the device wants of steps
+	Steps runtime.StepShape // what the device wants of steps; a Loop asks its executable
 }
 
 // Check says what is impossible about a configuration.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	goruntime "runtime"
@@ -67,6 +68,20 @@ func newExecutable(p *runtime.Program, o runtime.CompileOptions, b *lower.Bundle
 
 // NumBlocks implements runtime.Executable.
 func (x *executable) NumBlocks() int { return x.bundle.Options.Blocks }
+
+// StepShape says what a step of the batcher should be: runs of prompts and of answers follow each
+// other on the cores, each prompt is a run, and its chunks are padded up to buckets.
+func (x *executable) StepShape() runtime.StepShape {
+	s := runtime.StepShape{NoMixedBatch: true, MaxPrefills: 1}
+	for i := range x.split.buckets {
+		if b := &x.split.buckets[i]; b.Kind == lower.Prefill {
+			s.PrefillBuckets = append(s.PrefillBuckets, b.Tokens)
+		}
+	}
+	slices.Sort(s.PrefillBuckets)
+	s.PrefillBuckets = slices.Compact(s.PrefillBuckets)
+	return s
+}
 
 // loop runs steps until the executable is closed. A panic fails the step.
 func (x *executable) loop() {
@@ -163,6 +178,7 @@ func (x *executable) step() error {
 	x.prepareOutput(b)
 	x.sampler.prepare(b)
 	runs := x.split.split(b)
+	x.usage.step(runs)
 	for i := range runs {
 		if err := x.run(&runs[i]); err != nil {
 			return err

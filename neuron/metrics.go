@@ -93,6 +93,9 @@ func (u *usage) write(b *bytes.Buffer) {
 		func(r *runs) string { return fmt.Sprint(r.tokens) })
 	each("basalt_neuron_run_padding_total", "Rows that padded runs up to their buckets.",
 		func(r *runs) string { return fmt.Sprint(r.padding) })
+	const mixed = "basalt_neuron_mixed_steps_total"
+	head(b, mixed, "counter", "Steps that held answers back behind prompts.")
+	fmt.Fprintf(b, "%s %d\n", mixed, u.mixed)
 	const failures = "basalt_neuron_run_errors_total"
 	head(b, failures, "counter", "Runs that failed, by the library's status.")
 	fmt.Fprintf(b, "%s{status=\"none\"} %d\n", failures, u.others)

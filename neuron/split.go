@@ -20,9 +20,11 @@ type run struct {
 	context       int32 // positions that the longest sequence has after the run
 }
 
+func (r *run) isPrefill() bool { return r.to > r.from }
+
 // tokens is the number of rows that the run computes, without padding.
 func (r *run) tokens() int {
-	if r.to > r.from {
+	if r.isPrefill() {
 		return int(r.to - r.from)
 	}
 	return len(r.seqs)
@@ -169,7 +171,7 @@ func (s *splitter) decode(b *runtime.Batch) {
 
 func (s *splitter) choose(r *run) {
 	kind, tokens, rows := lower.Decode, len(r.seqs), len(r.seqs)
-	if r.to > r.from {
+	if r.isPrefill() {
 		kind, tokens, rows = lower.Prefill, int(r.to-r.from), len(r.rows)
 	}
 	if r.routine = s.find(kind, tokens, rows, int(r.context)); r.routine < 0 {

@@ -13,6 +13,7 @@ import (
 type usage struct {
 	mu       sync.Mutex
 	kinds    [2]runs // prefill, decode
+	mixed    int64   // steps with both
 	failures map[nrt.Status]int64
 	others   int64 // failures without a status of the library
 	lost     bool
@@ -22,6 +23,16 @@ type usage struct {
 type runs struct {
 	count, tokens, padding int64
 	time                   time.Duration
+}
+
+// step counts a step that mixes kinds; prompts' runs come first.
+func (u *usage) step(list []run) {
+	if n := len(list); n == 0 || !list[0].isPrefill() || list[n-1].isPrefill() {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.mixed++
 }
 
 // ran counts a run of some tokens in a bucket.

@@ -6,7 +6,8 @@ import (
 )
 
 // StepShape is what a device wants of steps. It runs every step; those that keep to the shape cost
-// less, or keep others waiting for less. The zero value wants nothing.
+// less, or keep others waiting for less. The zero value wants nothing. An Executable tells its own
+// by a method StepShape() StepShape.
 type StepShape struct {
 	// NoMixedBatch: the device runs prompts and generation one after the other, so that a step of
 	// both only holds back the tokens of the one until the other is done.

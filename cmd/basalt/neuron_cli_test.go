@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -118,6 +119,54 @@ func TestNeuronMonitor(t *testing.T) {
 	}
 }
 
+// scraped is every value of /metrics by its name and labels.
+func scraped(t *testing.T, url string) map[string]float64 {
+	t.Helper()
+	_, text := get(t, url+"/metrics")
+	parser := expfmt.NewTextParser(prom.LegacyValidation)
+	if _, err := parser.TextToMetricFamilies(strings.NewReader(text)); err != nil {
+		t.Errorf("the page is not in Prometheus' format: %v", err)
+	}
+	found := map[string]float64{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			found[name] = v
+		}
+	}
+	return found
+}
+
+// TestNeuronStepsKeepTheShape: the scheduler cuts prompts into chunks that fill buckets (8 and 16
+// here, where the budget of 11 tokens pads the larger too much), and no step mixes prompts with
+// answers.
+func TestNeuronStepsKeepTheShape(t *testing.T) {
+	compiler := useFakes(t)
+	model := tinyModel(t, "llama2", runtime.F32)
+	dir := compiledExport(t, compiler, model, exportFlags()...)
+	s := serve(t, model, "--device", "neuron", "--neuron-dir", dir, "--ctx", "128", "--max-seqs",
+		"4", "--step-tokens", "11")
+	all := variety(readReference(t, "llama2"))
+	one := ask{all[0].prompt[:19], map[string]any{"max_tokens": 1}}
+	one.prompt = append(slices.Clone(one.prompt), one.prompt[:7]...)
+	askAll(t, s.url, "llama2", []ask{one})
+	found := scraped(t, s.url)
+	for name, want := range map[string]float64{"runs": 4, "run_tokens": 26, "run_padding": 6} {
+		name = "basalt_neuron_" + name + `_total{kind="prefill"}`
+		if got := found[name]; got != want {
+			t.Errorf("%s is %g, want %g", name, got, want)
+		}
+	}
+	askAll(t, s.url, "llama2", all)
+	found = scraped(t, s.url)
+	if n, ok := found["basalt_neuron_mixed_steps_total"]; n != 0 || !ok {
+		t.Errorf("%g steps are mixed (%t)", n, ok)
+	}
+	if n := found[`basalt_neuron_runs_total{kind="decode"}`]; n < 50 {
+		t.Errorf("%g decode runs", n)
+	}
+}
+
 // TestNeuronMetricsOfTheServer: a scrape of the server has the device's page: that it is simulated,
 // its runs, the driver's counters and neuron-monitor's report; and the whole is Prometheus' format.
 func TestNeuronMetricsOfTheServer(t *testing.T) {
@@ -145,25 +194,14 @@ func TestNeuronMetricsOfTheServer(t *testing.T) {
 		`basalt_neuron_ecc_errors_total{device="1",memory="hbm",kind="uncorrected"}`: 2,
 		`basalt_neuron_utilization_ratio{pid="4711",tag="basalt",core="0"}`:          0.4201,
 	}
-	_, text := get(t, s.url+"/metrics")
-	parser := expfmt.NewTextParser(prom.LegacyValidation)
-	if _, err := parser.TextToMetricFamilies(strings.NewReader(text)); err != nil {
-		t.Errorf("the page is not in Prometheus' format: %v", err)
-	}
-	found := map[string]float64{}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if v, err := strconv.ParseFloat(value, 64); err == nil {
-			found[name] = v
-		}
-	}
+	found := scraped(t, s.url)
 	for name, v := range want {
 		if got, ok := found[name]; !ok || got != v {
 			t.Errorf("%s is %g (%t), want %g", name, got, ok, v)
 		}
 	}
 	if found[`basalt_neuron_runs_total{kind="decode"}`] < 23 {
-		t.Errorf("no decode runs in\n%s", text)
+		t.Errorf("no decode runs in %v", found)
 	}
 	if err := s.stop(t); err != nil {
 		t.Errorf("exit: %v\n%s", err, s.log)
