@@ -132,7 +132,7 @@ func (r *request) decodeAnthropic(body []byte, c bedrock.Call) (*api.Request, ap
 
 func (r *request) decodeChat(body []byte, c bedrock.Call) (*api.Request, api.Codec, *api.Error) {
 	call := openaiCall(r)
-	call.Model = c.Model
+	call.Model, call.Known = c.Model, bedrock.GuardrailKey
 	req, codec, err := openai.DecodeChat(body, call)
 	if err != nil {
 		return nil, nil, err
@@ -144,7 +144,7 @@ func (r *request) decodeCompletion(body []byte, c bedrock.Call) (*api.Request, a
 	*api.Error,
 ) {
 	call := openaiCall(r)
-	call.Model = c.Model
+	call.Model, call.Known = c.Model, bedrock.GuardrailKey
 	req, codec, err := openai.DecodeCompletion(body, call)
 	if err != nil {
 		return nil, nil, err

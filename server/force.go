@@ -94,18 +94,18 @@ func forceCall(f *chat.Format, source string, c api.ToolChoice, tools []api.Tool
 		if name == "" {
 			return open, true
 		}
-		return open + name + syntax.BeforeArgs + "{", true
+		return open + name + syntax.BeforeArgs + beginArguments(tools, name), true
 	case chat.ShapeList:
-		return open + "[" + beginObject(f, name), true
+		return open + "[" + beginObject(f, tools, name), true
 	}
 	if syntax.Close != "" {
 		open += "\n"
 	}
-	return open + beginObject(f, name), true
+	return open + beginObject(f, tools, name), true
 }
 
 // beginObject begins a call that is a JSON object.
-func beginObject(f *chat.Format, name string) string {
+func beginObject(f *chat.Format, tools []api.Tool, name string) string {
 	head, arguments := `{"name": "`, "arguments"
 	switch f.Name {
 	case "llama3":
@@ -116,5 +116,20 @@ func beginObject(f *chat.Format, name string) string {
 	if name == "" {
 		return head
 	}
-	return head + name + `", "` + arguments + `": {`
+	return head + name + `", "` + arguments + `": ` + beginArguments(tools, name)
+}
+
+// beginArguments begins the arguments of a tool. Where one is required its quote comes too: models
+// know a brace and a quote as one token, and after a brace alone many end the answer.
+func beginArguments(tools []api.Tool, name string) string {
+	for i := range tools {
+		v, err := api.ParseJSON(tools[i].Schema)
+		if tools[i].Name != name || err != nil || !v.IsObject() {
+			continue
+		}
+		if needed, ok := v.Object().Get("required"); ok && needed.IsArray() && needed.Len() > 0 {
+			return `{"`
+		}
+	}
+	return "{"
 }

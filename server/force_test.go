@@ -10,13 +10,14 @@ import (
 
 // TestForcedCallsAreRead holds that what an answer is made to begin with, gone on with, is a call.
 func TestForcedCallsAreRead(t *testing.T) {
+	needs := ""
 	f := func(format chat.Format, source string, mode api.ToolMode, rest string) {
 		t.Helper()
 		choice := api.ToolChoice{Mode: mode}
 		if mode == api.ToolNamed {
 			choice.Name = "day"
 		}
-		tools := []api.Tool{{Name: "day"}, {Name: "night"}}
+		tools := []api.Tool{{Name: "day", Schema: []byte(needs)}, {Name: "night"}}
 		text, ok := forceCall(&format, source, choice, tools)
 		if !ok {
 			t.Fatalf("%s: none", format.Name)
@@ -50,6 +51,13 @@ func TestForcedCallsAreRead(t *testing.T) {
 	f(chat.Mistral(), "", api.ToolRequired, `day", "arguments": {`+args+"}]")
 	f(chat.Mistral(), "[ARGS]", api.ToolNamed, args)
 	f(chat.Mistral(), "[ARGS]", api.ToolRequired, "day[ARGS]{"+args)
+	needs = `{"type":"object","required":["n"]}`
+	f(chat.Mistral(), "[ARGS]", api.ToolNamed, `n": 1}`)
+	f(chat.Llama3(), "", api.ToolNamed, `n": 1}}`)
+	for _, other := range []string{`{"required":[]}`, `{"required":1}`, `[]`, `true`} {
+		needs = other
+		f(chat.Llama3(), "", api.ToolNamed, args+"}")
+	}
 	f(chat.Nemotron(), "", api.ToolNamed, args+"}]</TOOLCALL>")
 	f(chat.CommandR(), "", api.ToolNamed, args+"}]<|END_ACTION|>")
 	f(chat.CommandR(), "", api.ToolRequired, `day", "parameters": {`+args+"}]<|END_ACTION|>")

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"basalt/batcher"
 	"basalt/runtime"
 	"basalt/server/api"
@@ -75,10 +73,6 @@ func (s *Server) begin(r *request, op *operation) (*generation, *api.Error) {
 		return nil, unknownModel(req.Model, op.modelField)
 	}
 	r.record.model = m.ID
-	if len(req.Ignored)+req.NumUnknown > 0 {
-		s.debug("ignored fields", zap.String("request", r.id), zap.Strings("fields", req.Ignored),
-			zap.Int("unknown", req.NumUnknown))
-	}
 	g := &generation{s: s, r: r, op: op, req: req, codec: codec, model: m}
 	if err := g.permit(); err != nil {
 		return nil, err

@@ -105,6 +105,9 @@ func secretBodies(canary string) []string {
 			`"tools":[{"type":"function","function":{"name":%q}}],"stop":[%q]}`, canary, canary,
 			canary,
 			canary),
+		fmt.Sprintf(`{"model":"tiny","messages":[{"role":"user","content":%q,"name":%q}],`+
+			`"max_tokens":3,"metadata":{%q:%q},"user":%q,"stop":[%q]}`, canary, canary, canary,
+			canary, canary, canary),
 		fmt.Sprintf(`{"model":"tiny","messages":[{"role":%q,"content":"x"}],"max_tokens":3}`,
 			canary),
 		fmt.Sprintf(`{"model":"tiny","prompt":%q,"max_tokens":3,"user":%q}`, canary, canary),

@@ -57,10 +57,6 @@ type Request struct {
 	Guardrail  *Guardrail // nil: none
 	// Metadata are the client's own marks of the request, for the records.
 	Metadata [][2]string
-	// Ignored names known fields without effect and NumUnknown counts the others, for the log.
-	// Names that a client made up may be anything and are not kept.
-	Ignored    []string
-	NumUnknown int
 }
 
 // Prompt is text or, when Tokens is not nil, token ids.
@@ -143,7 +139,6 @@ type Tool struct {
 	Name        string
 	Description string
 	Schema      []byte // JSON Schema of the arguments, nil when none was given
-	Strict      bool
 }
 
 // ToolMode says whether the model may, must or must not call tools.

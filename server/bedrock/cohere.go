@@ -47,7 +47,7 @@ func decodeCommandR(body []byte, call Call) (*api.Request, api.Codec, *api.Error
 	if v, ok := o.Get("prompt_truncation"); ok && v.Str() != "OFF" {
 		v.Fail("must be \"OFF\": prompts are never cut")
 	}
-	o.Get(guardrailKey)
+	o.Get(GuardrailKey)
 	refuse(o)
 	return req, &commandR{}, root.Err()
 }

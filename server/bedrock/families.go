@@ -117,7 +117,7 @@ func (f *textFamily) decode(body []byte, call Call) (*api.Request, api.Codec, *a
 	} else {
 		f.settings(settings, req)
 	}
-	o.Get(guardrailKey)
+	o.Get(GuardrailKey)
 	if f.name == "cohere-command" {
 		o.Bool("stream") // the operation says it already
 	}

@@ -31,8 +31,8 @@ func (f *Family) fits(o *api.Object) bool {
 	return f.Fits == nil || f.Fits(o)
 }
 
-// guardrailKey is the field with which any native body may set a guardrail's work.
-const guardrailKey = "amazon-bedrock-guardrailConfig"
+// GuardrailKey is the field with which any native body may set a guardrail's work.
+const GuardrailKey = "amazon-bedrock-guardrailConfig"
 
 // InvokeHeaders are the headers that set what Converse has in its body.
 type InvokeHeaders struct {

@@ -68,7 +68,7 @@ func (c *Invoke) echo(req *api.Request, h *InvokeHeaders) *api.Error {
 
 // guard reads the guardrail of the headers and its settings in the body.
 func (c *Invoke) guard(o *api.Object, req *api.Request, h *InvokeHeaders) *api.Error {
-	config, configured := o.Get(guardrailKey)
+	config, configured := o.Get(GuardrailKey)
 	switch {
 	case h.GuardrailID == "" && configured:
 		config.Fail("needs the header X-Amzn-Bedrock-GuardrailIdentifier")

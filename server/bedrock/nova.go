@@ -61,7 +61,7 @@ func decodeNova(body []byte, call Call) (*api.Request, api.Codec, *api.Error) {
 	if v, ok := o.Get("inferenceConfig"); ok {
 		readNovaInference(v.Object(), req)
 	}
-	o.Get(guardrailKey)
+	o.Get(GuardrailKey)
 	refuse(o)
 	return req, &Converse{frames: novaFrames()}, root.Err()
 }

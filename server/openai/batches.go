@@ -58,12 +58,6 @@ func DecodeBatch(body []byte, endpoints []string) (*BatchRequest, *api.Error) {
 	return req, root.Err()
 }
 
-func refuseRest(o *api.Object) {
-	for _, v := range o.Unread() {
-		v.Fail("is not supported; leave it out")
-	}
-}
-
 func readBatchMetadata(v api.Value) map[string]string {
 	o := v.Object()
 	if o.Len() > maxMetadata {

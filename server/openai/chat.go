@@ -12,6 +12,8 @@ type Call struct {
 	Created int64  // Unix seconds
 	// Model, when not empty, was named outside the body; the body need not name it.
 	Model string
+	// Known is a field of the body that the caller reads itself; may be empty.
+	Known string
 }
 
 // DecodeChat reads the body of a chat completion.
@@ -30,7 +32,7 @@ func DecodeChat(body []byte, call Call) (*api.Request, *Chat, *api.Error) {
 	}
 	readChatLogprobs(o, &req.Sampling)
 	readTemplateArgs(o, req)
-	if err := finish(o, req); err != nil {
+	if err := finish(o, call); err != nil {
 		return nil, nil, err
 	}
 	return req, NewChat(req, call, usage), nil
@@ -59,5 +61,13 @@ func readTemplateArgs(o *api.Object, req *api.Request) {
 	}
 	if v, ok := o.NotNull("reasoning_effort"); ok {
 		req.TemplateArgs["reasoning_effort"] = api.AppendString(nil, v.Str())
+	}
+	readVerbosity(o, req)
+}
+
+func readVerbosity(o *api.Object, req *api.Request) {
+	if _, ok := o.NotNull("verbosity"); ok {
+		how := o.OneOf("verbosity", "low", "medium", "high")
+		req.TemplateArgs["verbosity"] = api.AppendString(nil, how)
 	}
 }

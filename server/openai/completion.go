@@ -33,7 +33,7 @@ func DecodeCompletion(body []byte, call Call) (*api.Request, *Completion, *api.E
 	if !req.Sampling.MaxTokens.Set {
 		req.Sampling.MaxTokens = api.Some(defaultMaxTokens)
 	}
-	if err := finish(o, req); err != nil {
+	if err := finish(o, call); err != nil {
 		return nil, nil, err
 	}
 	return req, NewCompletion(req, call, usage), nil

@@ -83,9 +83,9 @@ func TestDecodeChatReadsEverything(t *testing.T) {
 		"max_completion_tokens":9,"ignore_eos":true,"stop_token_ids":[3],"logit_bias":{"7":-100},
 		"stop":["a","b"],"stream":true,"stream_options":{"include_usage":true},"logprobs":true,
 		"top_logprobs":3,"tools":[{"type":"function","function":{"name":"f","description":"d",
-		"parameters":{"type":"object"},"strict":true}}],"tool_choice":"required",
+		"parameters":{"type":"object"},"strict":false}}],"tool_choice":"required",
 		"reasoning_effort":"low","chat_template_kwargs":{"enable_thinking":false},
-		"response_format":{"type":"text"},"user":"u","store":false,"whatever":1`)
+		"response_format":{"type":"text"},"user":"u","store":false`)
 	req, _, err := DecodeChat([]byte(body), Call{})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,6 @@ func TestDecodeChatReadsEverything(t *testing.T) {
 		Messages: []api.Message{{Role: "user", Content: []api.Block{text("Hi")}}},
 		Tools: []api.Tool{{
 			Name: "f", Description: "d", Schema: []byte(`{"type":"object"}`),
-			Strict: true,
 		}},
 		ToolChoice: api.ToolChoice{Mode: api.ToolRequired},
 		Stop:       []string{"a", "b"},
@@ -112,7 +111,7 @@ func TestDecodeChatReadsEverything(t *testing.T) {
 			"reasoning_effort": []byte(`"low"`),
 			"enable_thinking":  []byte("false"),
 		},
-		Ignored: []string{"user", "store"}, NumUnknown: 1,
+		Metadata: [][2]string{{"user", "u"}},
 	}
 	if diff := cmp.Diff(want, req); diff != "" {
 		t.Error(diff)

@@ -66,6 +66,23 @@ func readItem(v api.Value, req *api.Request) {
 		t, _ := o.Get("type")
 		t.Fail("must be message, function_call, function_call_output or reasoning")
 	}
+	acceptItem(o)
+	refuseRest(o)
+}
+
+// acceptItem reads what an item of an earlier answer has beside its content.
+func acceptItem(o *api.Object) {
+	for _, name := range []string{"id", "encrypted_content"} {
+		if v, ok := o.NotNull(name); ok {
+			v.Str()
+		}
+	}
+	if _, ok := o.NotNull("status"); ok {
+		o.OneOf("status", "in_progress", "completed", "incomplete")
+	}
+	if _, ok := o.NotNull("phase"); ok {
+		o.OneOf("phase", "commentary", "final_answer")
+	}
 }
 
 // addBlocks adds content to the conversation; consecutive items of the assistant are one turn.
@@ -103,12 +120,22 @@ func readItemContent(v api.Value) []api.Block {
 				at.Fail("must be input_text, output_text, refusal or input_image")
 			}
 		}
+		acceptHints(part)
+		for _, name := range []string{"annotations", "logprobs"} {
+			if v, ok := part.NotNull(name); ok {
+				v.Len()
+			}
+		}
+		refuseRest(part)
 	}
 	return blocks
 }
 
 // readItemImage reads a data URL. Nothing is ever fetched.
 func readItemImage(o *api.Object) api.Block {
+	if _, ok := o.NotNull("detail"); ok {
+		o.OneOf("detail", "auto", "low", "high", "original")
+	}
 	url := o.NeedString("image_url")
 	head, data, found := strings.Cut(url, ";base64,")
 	format, isImage := strings.CutPrefix(head, "data:image/")
@@ -127,7 +154,10 @@ func readReasoningItem(o *api.Object) []api.Block {
 			continue
 		}
 		for _, e := range v.Elements() {
-			text += e.Object().NeedString("text")
+			part := e.Object()
+			text += part.NeedString("text")
+			part.String("type")
+			refuseRest(part)
 		}
 	}
 	if text == "" {

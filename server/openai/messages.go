@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"math"
 	"strings"
 
 	"basalt/server/api"
@@ -51,6 +52,7 @@ func readMessage(v api.Value) api.Message {
 	default:
 		m.Content = readContent(o, true)
 	}
+	refuseRest(o)
 	return m
 }
 
@@ -64,7 +66,12 @@ func readAssistant(o *api.Object) []api.Block {
 		}
 	}
 	calls, hasCalls := o.NotNull("tool_calls")
-	blocks = append(blocks, readContent(o, !hasCalls && len(blocks) == 0)...)
+	refusal, hasRefusal := o.NotNull("refusal")
+	blocks = append(blocks, readContent(o, !hasCalls && !hasRefusal && len(blocks) == 0)...)
+	if hasRefusal {
+		blocks = append(blocks, api.Block{Kind: api.BlockText, Text: refusal.Str()})
+	}
+	acceptAnswer(o)
 	if hasCalls {
 		for _, call := range calls.Elements() {
 			blocks = append(blocks, readToolCall(call))
@@ -73,15 +80,35 @@ func readAssistant(o *api.Object) []api.Block {
 	return blocks
 }
 
+// acceptAnswer reads members of an earlier answer that says nothing to the model.
+func acceptAnswer(o *api.Object) {
+	if v, ok := o.NotNull("annotations"); ok {
+		for _, e := range v.Elements() {
+			e.Object()
+		}
+	}
+	for _, name := range []string{"audio", "function_call"} {
+		if v, ok := o.NotNull(name); ok {
+			v.Fail("is not supported; send content and tool_calls")
+		}
+	}
+}
+
 func readToolCall(v api.Value) api.Block {
 	o := v.Object()
+	refuseCustom(o)
 	o.OneOf("type", "function")
+	if i, ok := o.NotNull("index"); ok {
+		i.Int(0, math.MaxInt32) // of a stream's delta
+	}
 	b := api.Block{Kind: api.BlockToolUse, ToolID: o.NeedString("id")}
 	if fn, ok := o.Need("function"); ok {
 		f := fn.Object()
 		b.ToolName = f.NeedString("name")
 		b.Input = arguments(f.String("arguments").Or("{}"))
+		refuseRest(f)
 	}
+	refuseRest(o)
 	return b
 }
 
@@ -121,6 +148,18 @@ func readContent(o *api.Object, required bool) []api.Block {
 
 func readPart(v api.Value) api.Block {
 	o := v.Object()
+	b := readPartOf(o)
+	acceptHints(o)
+	refuseRest(o)
+	return b
+}
+
+func readPartOf(o *api.Object) api.Block {
+	for _, name := range []string{"input_audio", "file"} {
+		if v, ok := o.NotNull(name); ok {
+			v.Fail("is not supported: the models here read text; leave it out")
+		}
+	}
 	switch kind := o.OneOf("type", "text", "refusal", "image_url"); kind {
 	case "image_url":
 		return readImage(o)
@@ -142,6 +181,10 @@ func readImage(o *api.Object) api.Block {
 	}
 	img := v.Object()
 	url := img.NeedString("url")
+	if _, ok := img.NotNull("detail"); ok {
+		img.OneOf("detail", "auto", "low", "high", "original")
+	}
+	refuseRest(img)
 	head, data, found := strings.Cut(url, ";base64,")
 	format, isImage := strings.CutPrefix(head, "data:image/")
 	if !found || !isImage {
@@ -169,14 +212,25 @@ func readTools(o *api.Object, req *api.Request) {
 
 func readTool(v api.Value) api.Tool {
 	o := v.Object()
+	refuseCustom(o)
 	o.OneOf("type", "function")
 	fn, ok := o.Need("function")
+	acceptHints(o)
+	refuseRest(o)
 	if !ok {
 		return api.Tool{}
 	}
 	return readFunction(fn.Object())
 }
 
+// refuseCustom refuses tools whose input is no JSON.
+func refuseCustom(o *api.Object) {
+	if v, ok := o.NotNull("custom"); ok {
+		v.Fail("is not supported; use \"function\"")
+	}
+}
+
+// readFunction reads a function and all that stands beside it.
 func readFunction(f *api.Object) api.Tool {
 	t := api.Tool{Name: f.NeedString("name")}
 	if name, ok := f.Get("name"); ok && !validName(t.Name) {
@@ -190,8 +244,12 @@ func readFunction(f *api.Object) api.Tool {
 		t.Schema = s.Raw()
 	}
 	if s, ok := f.NotNull("strict"); ok {
-		t.Strict = s.Bool()
+		if s.Bool() {
+			s.Fail("must be false: arguments cannot be constrained to the schema yet, which is " +
+				"shown to the model; leave it out")
+		}
 	}
+	refuseRest(f)
 	return t
 }
 
@@ -213,13 +271,20 @@ func readToolChoice(o *api.Object, req *api.Request) {
 	}
 	if v.IsObject() {
 		c := v.Object()
+		refuseCustom(c)
+		if allowed, ok := c.NotNull("allowed_tools"); ok {
+			allowed.Fail("is not supported; send the tools that are allowed alone")
+		}
 		c.OneOf("type", "function")
 		req.ToolChoice.Mode = api.ToolNamed
 		if fn, ok := c.Get("function"); ok {
-			req.ToolChoice.Name = fn.Object().NeedString("name")
+			f := fn.Object()
+			req.ToolChoice.Name = f.NeedString("name")
+			refuseRest(f)
 		} else {
 			req.ToolChoice.Name = c.NeedString("name") // as in responses
 		}
+		refuseRest(c)
 		if !knownTool(req.Tools, req.ToolChoice.Name) {
 			v.Fail("names a function that is not in tools")
 		}

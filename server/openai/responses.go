@@ -25,10 +25,13 @@ func DecodeResponse(body []byte, call Call) (*api.Request, *Response, *api.Error
 	readResponseSampling(o, req)
 	readResponseTools(o, req)
 	readReasoning(o, req)
-	readText(o)
-	readKept(o, req)
+	readText(o, req)
+	readKept(o)
+	refuseFields(o)
+	acceptFields(o)
+	readMarks(o, req)
 	codec := newResponse(o, req, call)
-	if err := finish(o, req); err != nil {
+	if err := finish(o, call); err != nil {
 		return nil, nil, err
 	}
 	return req, codec, nil
@@ -66,7 +69,7 @@ func readTemplateArgsOf(o *api.Object, req *api.Request) {
 }
 
 // readKept reads what asks for a memory of the server, which it has not, or changes nothing.
-func readKept(o *api.Object, req *api.Request) {
+func readKept(o *api.Object) {
 	for _, name := range []string{"previous_response_id", "conversation", "prompt"} {
 		if v, ok := o.NotNull(name); ok {
 			v.Fail("is not supported: nothing is stored here; send the whole conversation")
@@ -85,14 +88,8 @@ func readKept(o *api.Object, req *api.Request) {
 			}
 		}
 	}
-	for _, name := range []string{"max_tool_calls", "stream_options"} {
-		o.NotNull(name) // bound or shape the work of the API's own tools and padding
-	}
-	if v, ok := o.NotNull("metadata"); ok {
-		for name, e := range v.Object().Fields() {
-			req.Metadata = append(req.Metadata, [2]string{name, e.Str()})
-		}
-	}
+	whole(o, "max_tool_calls", 1, math.MaxInt32) // of the API's own tools
+	readStreamOptions(o, true)
 }
 
 func readReasoning(o *api.Object, req *api.Request) {
@@ -112,9 +109,10 @@ func readReasoning(o *api.Object, req *api.Request) {
 			r.OneOf(name, "auto", "concise", "detailed") // thinking is given whole
 		}
 	}
+	refuseRest(r)
 }
 
-func readText(o *api.Object) {
+func readText(o *api.Object, req *api.Request) {
 	v, ok := o.NotNull("text")
 	if !ok {
 		return
@@ -123,6 +121,8 @@ func readText(o *api.Object) {
 	if format, ok := t.NotNull("format"); ok {
 		refuseFormat(format)
 	}
+	readVerbosity(t, req)
+	refuseRest(t)
 }
 
 // refuseFormat refuses output in a form: it would need constrained decoding.
@@ -130,11 +130,19 @@ func refuseFormat(v api.Value) {
 	f := v.Object()
 	kind := f.NeedString("type")
 	if kind == "text" || v.Err() != nil {
+		refuseRest(f)
 		return
 	}
-	t, _ := f.Get("type")
-	t.Fail("must be \"text\": constrained output is not supported yet; describe the form in the " +
-		"prompt, or give a tool with the schema and choose it")
+	at, _ := f.Get("type")
+	for _, name := range []string{"json_schema", "schema"} {
+		if schema, ok := f.NotNull(name); ok {
+			at = schema
+		}
+	}
+	at.Fail("needs constrained output, which is not supported yet. Give a function with the " +
+		"schema in tools and name it in tool_choice (LangChain: with_structured_output(..., " +
+		"method=\"function_calling\"); AI SDK: a tool and toolChoice), or describe the form in " +
+		"the prompt")
 }
 
 // readResponseTools reads functions, which are not wrapped here as in chat completions.
@@ -150,6 +158,7 @@ func readResponseTools(o *api.Object, req *api.Request) {
 				at, _ := t.Get("type")
 				at.Fail("must be \"function\": there are no tools on this server")
 			}
+			acceptHints(t)
 			req.Tools = append(req.Tools, readFunction(t))
 		}
 	}

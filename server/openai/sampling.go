@@ -23,29 +23,6 @@ const (
 	maxPrompts     = 128
 )
 
-// ignored lists fields of OpenAI and vLLM that have no effect here, and need none.
-func ignored() []string {
-	return []string{
-		"user", "store", "metadata", "service_tier", "prediction", "safety_identifier",
-		"prompt_cache_key", "verbosity", "modalities", "skip_special_tokens", "priority",
-		"cache_salt",
-		"spaces_between_special_tokens", "add_generation_prompt", "request_id",
-	}
-}
-
-// refused lists fields that would change the output in ways that are not offered. Leaving them out
-// silently would give a wrong answer, so a value other than null and false is an error.
-func refused() []string {
-	return []string{
-		"functions", "function_call", "audio", "web_search_options", "suffix", "prompt_logprobs",
-		"min_tokens", "bad_words", "allowed_token_ids", "guided_json", "guided_regex",
-		"guided_choice", "guided_grammar", "structured_outputs", "use_beam_search",
-		"length_penalty", "chat_template", "truncate_prompt_tokens", "prompt_embeds",
-		"continue_final_message", "include_stop_str_in_output",
-		"return_tokens_as_token_ids", "return_token_ids",
-	}
-}
-
 // readCommon reads what chat and completion requests share.
 func readCommon(o *api.Object, req *api.Request, call Call) (includeUsage bool) {
 	req.Model = readModel(o, call)
@@ -53,17 +30,10 @@ func readCommon(o *api.Object, req *api.Request, call Call) (includeUsage bool) 
 	req.Stop = readStop(o)
 	req.NumChoices = whole(o, "n", 1, maxChoices).Or(1)
 	req.Stream = readBool(o, "stream")
-	if v, ok := o.NotNull("stream_options"); ok {
-		if !req.Stream {
-			v.Fail("is only allowed with stream")
-		}
-		includeUsage = readBool(v.Object(), "include_usage")
-	}
-	for _, name := range refused() {
-		if v, ok := o.NotNull(name); ok && (!v.IsBool() || v.Bool()) {
-			v.Fail("is not supported; leave it out")
-		}
-	}
+	includeUsage = readStreamOptions(o, req.Stream)
+	refuseFields(o)
+	acceptFields(o)
+	readMarks(o, req)
 	readFormat(o)
 	return includeUsage
 }
@@ -160,15 +130,11 @@ func readFormat(o *api.Object) {
 	refuseFormat(v)
 }
 
-// finish gives the request, or the first fault that reading it found.
-func finish(o *api.Object, req *api.Request) *api.Error {
-	for _, name := range ignored() {
-		if _, ok := o.NotNull(name); ok {
-			req.Ignored = append(req.Ignored, name)
-		}
+// finish gives the first fault that reading the body found.
+func finish(o *api.Object, call Call) *api.Error {
+	if call.Known != "" {
+		o.Get(call.Known)
 	}
-	for range o.Unread() {
-		req.NumUnknown++
-	}
+	refuseRest(o)
 	return o.Value().Err()
 }

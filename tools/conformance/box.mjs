@@ -4,7 +4,7 @@
 import { createAmazonBedrock } from "@ai-sdk/amazon-bedrock";
 import AnthropicBedrock from "@anthropic-ai/bedrock-sdk";
 import * as sdk from "@aws-sdk/client-bedrock-runtime";
-import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import OpenAI from "openai";
 import { ENDPOINT, Suite, equal, gather, includes } from "./suite.mjs";
 
@@ -50,6 +50,18 @@ for (const [name, run] of [["generateText", generateText], ["streamText", stream
     return { answer: await answer.text, called: "clock", given: calls[0] };
   });
 }
+
+const objects = new Suite("ai-sdk");
+suites.push(objects);
+// The tool of the library is called json and says nothing of its purpose: a small model writes an
+// object, which nothing constrains to the schema.
+objects.test("generateObject", "an object, by a tool that the library offers", async () => {
+  const { object } = await generateObject({
+    model: bedrock(BOX), prompt: ASKED, temperature: 0, schema: jsonSchema(SCHEMA),
+    schemaName: "clock", schemaDescription: ABOUT,
+  });
+  equal(Object.keys(object).length > 0, true, "members");
+});
 
 client("openai-js", "chat.completions", async () => {
   const api = new OpenAI({ baseURL: ENDPOINT + "/v1", apiKey: "any" });

@@ -8,6 +8,7 @@ import openai
 from langchain_aws import ChatBedrock, ChatBedrockConverse
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
+from pydantic import create_model
 
 from boto3_client import client, events
 from suite import ENDPOINT, Suite, equal, true
@@ -148,6 +149,26 @@ def _():
     told(oai, "responses", call.name, json.loads(call.arguments), r.output_text)
 
 
+Clock = create_model("clock", __doc__=ABOUT, city=(str, ...))
+
+
+@oai.case("chat.completions.parse", "is refused, and the way out that the error names works")
+def _():
+    turns = [{"role": "user", "content": ASKED}]
+    for fields in ({"response_format": Clock},
+                   {"tools": [openai.pydantic_function_tool(Clock, name="clock")]}):
+        try:
+            api.chat.completions.parse(model=BOX, messages=turns, **fields)
+        except openai.BadRequestError as e:
+            true("tool" in e.message and "constrained" in e.message, e.message)
+        else:
+            raise AssertionError("it was not refused")
+    a = api.chat.completions.create(
+        model=BOX, messages=turns, tools=[FUNCTION], **GREEDY,
+        tool_choice={"type": "function", "function": {"name": "clock"}}).choices[0].message
+    equal(Clock.model_validate_json(a.tool_calls[0].function.arguments).city, "Oslo", "city")
+
+
 own = anthropic.Anthropic(base_url=ENDPOINT, api_key="any", max_retries=0)
 bedrock = anthropic.AnthropicBedrock(
     base_url=ENDPOINT, aws_access_key="dummy", aws_secret_key="dummy", aws_region="us-east-1",
@@ -201,6 +222,19 @@ chain.each("bind_tools, the model calls a tool and tells its result", [
     ("ChatBedrock", lambda: ChatBedrock(provider="anthropic", beta_use_converse_api=False,
                                         **{**PLACE, "model": "anthropic.claude-box"})),
 ], by_chain)
+
+
+def by_schema(make, **fields):
+    equal(make().with_structured_output(Clock, **fields).invoke(ASKED).city, "Oslo", "city")
+
+
+chain.each("with_structured_output", [
+    ("ChatBedrockConverse", lambda: ChatBedrockConverse(provider="meta", **PLACE)),
+    ("ChatBedrockConverse, with tool choice", lambda: ChatBedrockConverse(
+        provider="meta", supports_tool_choice_values=("auto", "any", "tool"), **PLACE)),
+    ("ChatBedrock", lambda: ChatBedrock(provider="anthropic", beta_use_converse_api=False,
+                                        **{**PLACE, "model": "anthropic.claude-box"})),
+], by_schema)
 
 
 if __name__ == "__main__":

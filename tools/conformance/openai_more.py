@@ -81,7 +81,7 @@ suite.each("what is refused by name", [
     ("chat: response_format json_object", lambda: chat(response_format={"type": "json_object"}),
      "response_format.type"),
     ("chat: response_format json_schema", lambda: chat(response_format=SCHEMA),
-     "response_format.type"),
+     "response_format.json_schema"),
     ("embeddings: no model makes them", lambda: c.embeddings.create(model=CHAT, input="a"),
      "makes no embeddings"),
 ], refused)

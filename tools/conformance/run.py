@@ -49,7 +49,7 @@ GROUPS = [
              "boto3_errors.py", "boto3_limits.py", "openai_python.py", "openai_more.py",
              "openai_errors.py", "anthropic_client.py", "langchain.py", "langchain_more.py",
              "aws_cli.py", "awsgo", "aws_sdk.mjs", "openai.mjs", "anthropic_bedrock.mjs", "ai_sdk.mjs",
-             "crowd.py"]),
+             "schema_fields.py", "crowd.py"]),
     (["--kv-memory", "1MiB"], ["crowd.py"]),
     (["--max-seqs", "1", "--max-queue", "1"], ["overload.py"]),
     ([], ["drain.py"]),
@@ -302,7 +302,7 @@ def run_suite(name, server):
     path = os.path.join(HERE, name)
     environment = {k: v for k, v in os.environ.items()
                    if not k.startswith(("AWS_", "OPENAI_", "ANTHROPIC_", "LANG", "NODE_"))}
-    environment.update(BASALT_ENDPOINT=server.endpoint, BASALT_PID=str(server.process.pid),
+    environment.update(BASALT_ENDPOINT=server.endpoint, BASALT_ROOT=ROOT, BASALT_PID=str(server.process.pid),
                        BASALT_SHARED=os.path.join(HERE, "shared.json"),
                        AWS_EC2_METADATA_DISABLED="true", LANGSMITH_TRACING="false",
                        PYTHONDONTWRITEBYTECODE="1", **(site.environment() if site else {}))
