@@ -38,12 +38,12 @@ const (
 	splitRow = 2 * splitPositions
 )
 
-// sharedOf is what a kernel of one architecture takes of dynamic shared memory, in bytes.
+// sharedOf is what a kernel takes of dynamic shared memory, in bytes.
 func sharedOf(name string) int {
 	const tile = tileRows * 64 * 2
 	if strings.HasPrefix(name, "bs_linear_") && !strings.Contains(name, "nvfp4") {
 		switch {
-		case strings.HasSuffix(name, "_sm90a"):
+		case strings.HasSuffix(name, "_128"), strings.HasSuffix(name, "_sm90a"):
 			return 4 * tile
 		case strings.HasSuffix(name, "_sm100f"):
 			return 3 * 2 * tile
@@ -87,8 +87,8 @@ func (k *compiler) tiledBytes() int {
 	widest := 0
 	for i := range k.nodes {
 		op := &k.nodes[i].op
-		if k.dev.arch.linear && (op.Kind == runtime.OpLinear || op.Kind == runtime.OpLogits ||
-			op.Kind == runtime.OpMoE) {
+		switch op.Kind {
+		case runtime.OpLinear, runtime.OpLogits, runtime.OpMoE:
 			widest = max(widest, (k.width(op.In[0])+63)/64*64)
 		}
 	}
@@ -101,10 +101,19 @@ type tiledInput struct {
 	half bool
 }
 
-// archProduct appends the architecture's variant of a product, for more rows than the portable
-// kernels of decode take; false where there is none.
-func (k *compiler) archProduct(p *product, above int) bool {
-	if !k.dev.arch.linear || p.w.kind == "f32" || p.tiles != 0 {
+// tileKernel names the kernel for many rows of a kind of weights: the architecture's where it has
+// passed its check, else the portable one.
+func (d *Device) tileKernel(kind string) string {
+	if d.arch.linear {
+		return fmt.Sprintf("bs_linear_%s_%s", kind, d.arch.name)
+	}
+	return fmt.Sprintf("bs_linear_%s_128", kind)
+}
+
+// tileProduct appends the variant of a product for more rows than above; false where the kind of
+// weights has none.
+func (k *compiler) tileProduct(p *product, above int) bool {
+	if p.w.kind == "f32" || p.tiles != 0 {
 		return false
 	}
 	x, groups := k.x, (p.w.k+63)/64
@@ -118,7 +127,7 @@ func (k *compiler) archProduct(p *product, above int) bool {
 	k.put(func(d *dims, l *driver.Launch) bool {
 		l.Grid = [3]uint32{blocks(p.w.n, 128), blocks(p.numRows(d), tileRows), 1}
 		return p.numRows(d) > above
-	}, fmt.Sprintf("bs_linear_%s_%s", p.w.kind, k.dev.arch.name), p.y+driver.Ptr(4*p.at), x.tiled,
-		p.w.data, p.w.scales, p.bias, x.in, p.m, p.w.n, p.w.k, p.stride, p.w.shift)
+	}, k.dev.tileKernel(p.w.kind), p.y+driver.Ptr(4*p.at), x.tiled, p.w.data, p.w.scales, p.bias,
+		x.in, p.m, p.w.n, p.w.k, p.stride, p.w.shift)
 	return true
 }

@@ -85,7 +85,7 @@ func (k *compiler) product(p *product) {
 		sizes = sizes[:1]
 	}
 	last := 1 << 30
-	if k.archProduct(p, sizes[len(sizes)-1]) {
+	if k.tileProduct(p, sizes[len(sizes)-1]) {
 		last = sizes[len(sizes)-1]
 	}
 	for i, cols := range sizes {

@@ -119,10 +119,10 @@ func (c *checker) bf16(y, x, w, tiled driver.Ptr, m, n, k int) ([]float32, error
 			none, none, m, n, k, n, 0, 0, 0)
 	}
 	switch {
-	case m > 64 && c.d.arch.linear:
+	case m > 64:
 		tiles := [3]uint32{blocks(k, 64), blocks(m, tileRows), 1}
 		err = errors.Join(c.run("bs_tile_rows", tiles, tiled, x, x, m, k, false),
-			c.run("bs_linear_bf16_"+c.d.arch.name, [3]uint32{blocks(n, 128), tiles[1], 1}, y, tiled,
+			c.run(c.d.tileKernel("bf16"), [3]uint32{blocks(n, 128), tiles[1], 1}, y, tiled,
 				w, none, none, x, m, n, k, n, 0))
 	case m > 16:
 		err = portable("bs_linear_bf16_64", 32, 64)

@@ -68,6 +68,10 @@ DEVICE void async_16(void *to, const void *from) {
 
 DEVICE void async_arrived(void) { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
+// Ends a group of a thread's copies; async_wait waits for all of its groups but the newest n.
+DEVICE void async_commit(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
+#define async_wait(n) asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory")
+
 // Makes what this thread wrote to shared memory visible to products.
 DEVICE void publish_shared(void) { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -187,13 +191,15 @@ void barrier_arrive(u64 *b);
 void barrier_wait(u64 *b, int parity);
 void bulk_copy(void *to, const void *from, int bytes, u64 *b);
 void async_16(void *to, const void *from);
+void async_commit(void);
+void async_wait(int n);
+void async_arrived(void);
 void group_mma(float *d, const u32 *a, u64 b, int fresh, int columns, int f16);
 void tensor_take(u32 *at, int columns);
 void tensor_give(u32 at, int columns);
 void tensor_mma(u32 d, u64 a, u64 b, u32 shape, int fresh);
 void tensor_read(float *v, u32 at);
 #define barriers_visible() ((void)0)
-#define async_arrived() ((void)0)
 #define publish_shared() ((void)0)
 #define group_fence() ((void)0)
 #define group_commit() ((void)0)

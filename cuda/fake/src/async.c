@@ -1,13 +1,13 @@
 // What kernels of Hopper and Blackwell call (kernels/common/async.h), as PTX describes it: barriers
-// with phases, bulk copies that end at once, products whose operands descriptors find, tensor
-// memory.
+// with phases, bulk copies that end at once, copies of 16 bytes that end when they are waited for,
+// products whose operands descriptors find, tensor memory.
 #include <string.h>
 
 #include "../../../kernels/common/async.h"
 #include "../../../kernels/linear/nvfp4.h"
 #include "fibers.h"
 
-enum { LANES = 128, COLUMNS = 512, MAX_DYNAMIC = 227 << 10 };
+enum { LANES = 128, COLUMNS = 512, MAX_DYNAMIC = 227 << 10, MAX_COPIES = 128 };
 
 // A barrier as its eight bytes.
 typedef struct {
@@ -57,13 +57,62 @@ void bulk_copy(void *to, const void *from, int bytes, u64 *b) {
     barrier_arrive(b);
 }
 
+// A thread's copies of 16 bytes, in order. They take place when it waits for them, so that what
+// reads too early finds what was there before.
+typedef struct {
+    struct {
+        void *to;
+        const void *from;
+        u32 group;
+    } list[MAX_COPIES];
+    int num;
+    u32 group;
+} copies;
+
+static copies queues[MAX_THREADS];
+
 void async_16(void *to, const void *from) {
-    if (shared_at(to) % 16 || (u64)from % 16) fibers_fail("a crooked copy of 16 bytes");
-    if (from) {
-        memcpy(to, from, 16);
-    } else {
-        memset(to, 0, 16);
+    copies *q = &queues[threadIdx.x];
+    if (shared_at(to) % 16 || (u64)from % 16 || q->num == MAX_COPIES) {
+        fibers_fail("a crooked copy of 16 bytes, or too many");
+        return;
     }
+    q->list[q->num].to = to;
+    q->list[q->num].from = from;
+    q->list[q->num++].group = q->group;
+}
+
+void async_commit(void) { queues[threadIdx.x].group++; }
+
+// Does the copies of groups before end.
+static void copy_until(copies *q, u32 end) {
+    int done = 0;
+    for (; done < q->num && q->list[done].group < end; done++) {
+        if (q->list[done].from) {
+            memcpy(q->list[done].to, q->list[done].from, 16);
+        } else {
+            memset(q->list[done].to, 0, 16);
+        }
+    }
+    q->num -= done;
+    memmove(q->list, q->list + done, (size_t)q->num * sizeof q->list[0]);
+}
+
+void async_wait(int n) {
+    copies *q = &queues[threadIdx.x];
+    if (q->group > (u32)n) copy_until(q, q->group - (u32)n);
+}
+
+void async_arrived(void) { copy_until(&queues[threadIdx.x], ~0u); }
+
+void async_start(int threads) {
+    for (int i = 0; i < threads; i++) queues[i].num = 0, queues[i].group = 0;
+}
+
+int async_under_way(int threads) {
+    int num = 0;
+    for (int i = 0; i < threads; i++) num += queues[i].num;
+    return num;
 }
 
 // A row of an operand, 16 along K.

@@ -112,6 +112,7 @@ static const char *run_warp(int first, int last) {
 }
 
 static const char *run_block(int threads) {
+    async_start(threads);
     for (int i = 0; i < threads; i++) {
         fibers[i].state = RUNNING;
         fibers[i].turn = 0;
@@ -128,7 +129,9 @@ static const char *run_block(int threads) {
             waiting += fibers[i].state == AT_BLOCK;
             polling += fibers[i].state == POLLING;
         }
-        if (!waiting && !polling) return NULL;
+        if (!waiting && !polling) {
+            return async_under_way(threads) ? "a block ended with copies under way" : NULL;
+        }
         if (polling && progress == before) return "threads wait at a barrier for ever";
         // Threads that have ended count as arrived, as they do on a device.
         int ready = polling ? POLLING : AT_BLOCK;

@@ -16,4 +16,8 @@ void fibers_poll(void);
 void fibers_progress(void);
 void fibers_fail(const char *why);
 
+// For fibers.c: a block begins with no copies; how many of its threads' were not waited for.
+void async_start(int threads);
+int async_under_way(int threads);
+
 #endif
