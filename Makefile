@@ -62,8 +62,10 @@ kernels: ## compile the CUDA kernels (nvcc 13.0, or its wheels by pip; 100 MB) a
 release: kernels build ## build ./basalt with machine code for NVIDIA GPUs
 
 .PHONY: gpu-bundle
-gpu-bundle: kernels ## dist/gpu/gpu-test: tests and measurements for a machine with a GPU and without Go
-	mkdir -p dist/gpu
+gpu-bundle: release ## dist/gpu: tests and measurements for a machine with a GPU and without Go
+	mkdir -p dist/gpu/testdata/gguf
+	cp basalt dist/gpu/
+	for f in testdata/*/golden.json testdata/gguf/*/golden.json; do cp -r $$(dirname $$f) dist/gpu/$$(dirname $$(dirname $$f))/; done
 	$(CUDA) $(GO) test -c -tags cuda -trimpath -ldflags '-s -w' -o dist/gpu/gpu-test ./cuda
 	git rev-parse HEAD > dist/gpu/COMMIT
 	@test $$(stat -c %s dist/gpu/gpu-test) -le $$((30 << 20)) || { echo "dist/gpu/gpu-test is over 30 MiB"; exit 1; }
@@ -184,8 +186,9 @@ NRT_INCLUDE ?= /opt/aws/neuron/include
 neuron-abi-check: ## compare our declarations of libnrt with an installed header (NRT_INCLUDE=DIR)
 	@CC='$(CC)' sh tools/neuron/abi_check.sh $(NRT_INCLUDE)
 
-neuron-sanitize: prereq ## the Trainium device and the fake runtime under the address sanitizer
-	CGO_ENABLED=1 $(GO) test -asan -timeout 20m ./neuron ./neuron/nrt
+neuron-sanitize: prereq ## the Trainium device and the fake runtime under the race detector, then the address sanitizer
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./neuron/...
+	CGO_ENABLED=1 $(GO) test -asan -timeout 20m ./neuron/...
 
 $(NEURONXLA)/venv/ready: tools/neuron/requirements.txt
 	python3 -m venv $(NEURONXLA)/venv

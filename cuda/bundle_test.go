@@ -15,8 +15,8 @@ import (
 )
 
 // The test binary is also what `make gpu-bundle` makes for a machine with a GPU and without Go:
-// gpu-test correctness | sanitize | bench runs tests one by one as its own children, writes each
-// result as it comes, and skips what has passed when it is run again.
+// gpu-test correctness | sanitize | bench | all runs tests one by one as its own children, writes
+// each result as it comes, and skips what has passed when it is run again.
 
 // stageLimit ends a stage; what is left runs when it is started again.
 const stageLimit = 8 * time.Minute
@@ -28,6 +28,8 @@ type result struct {
 	Seconds             float64
 	Pass                bool
 	Output              string
+
+	argv []string // the test's name, and the tool that it runs under
 }
 
 func stages() map[string][][]string {
@@ -37,7 +39,8 @@ func stages() map[string][][]string {
 	}
 	return map[string][][]string{
 		"correctness": {
-			test("TestArchKernelsAreChecked"), test("TestProductsAgainstFloat64"),
+			test("TestArchKernelsAreChecked"), test("TestOpsAgainstFloat64"),
+			test("TestProductsAgainstFloat64"), test("TestGoldens"),
 			test("TestSmallFloatsAgainstFloat64"), test("TestSmallFloatModels"),
 			test("TestModelsMatchTheReference"), test("TestSameBits"), test("TestLongContext"),
 			test("TestArchKernelsGiveTheSameBits"), test("TestSamplingMatchesTheReference"),
@@ -47,23 +50,39 @@ func stages() map[string][][]string {
 		"sanitize": {
 			sanitizer("TestArchKernelsAreChecked", "memcheck"),
 			sanitizer("TestArchKernelsAreChecked", "racecheck"),
+			sanitizer("TestOpsAgainstFloat64", "memcheck"),
+			sanitizer("TestOpsAgainstFloat64", "racecheck"),
 			sanitizer("TestSameBits/qwen3", "memcheck"),
 			sanitizer("TestSameBits/qwen3", "racecheck"),
 			sanitizer("TestLongListsGrowTheBatch", "memcheck"),
 		},
 		"bench": {
 			test("TestTimeOfProducts"), test("TestTimeOfAttention"), test("TestTimeOfLaunches"),
+			test("TestTimeOfModel/bf16"), test("TestTimeOfModel/f8"), test("TestRatesThroughHTTP"),
 		},
 	}
 }
 
 // runBundle runs a stage and gives the process's exit code: 3 when something is left.
 func runBundle(stage string) int {
-	tests := stages()[stage]
-	if tests == nil {
-		fmt.Fprintln(os.Stderr, "usage: gpu-test correctness | sanitize | bench")
+	names := []string{stage}
+	if stage == "all" {
+		names = []string{"correctness", "bench", "sanitize"}
+	}
+	var left []result
+	for _, name := range names {
+		for _, t := range stages()[name] {
+			left = append(left, result{Stage: name, Test: strings.Join(t, " "), argv: t})
+		}
+	}
+	if left == nil {
+		fmt.Fprintln(os.Stderr, "usage: gpu-test correctness | sanitize | bench | all")
 		return 2
 	}
+	return runAll(left)
+}
+
+func runAll(list []result) int {
 	self, err := os.Executable()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -75,9 +94,8 @@ func runBundle(stage string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), stageLimit)
 	defer cancel()
 	passed, code := readResults(file, commit), 0
-	for _, t := range tests {
-		r := result{Stage: stage, Test: strings.Join(t, " "), Commit: commit}
-		if passed[r.key()] {
+	for _, r := range list {
+		if r.Commit = commit; passed[r.key()] {
 			fmt.Println("passed before:", r.Test)
 			continue
 		}
@@ -86,7 +104,11 @@ func runBundle(stage string) int {
 			code = max(code, 3)
 			continue
 		}
-		r.run(ctx, self, t)
+		if r.run(ctx, self); !r.Pass && ctx.Err() != nil {
+			fmt.Println("cut off:", r.Test)
+			code = max(code, 3)
+			continue
+		}
 		fmt.Printf("%s %s (%.1f s)\n%s", map[bool]string{true: "ok", false: "FAIL"}[r.Pass], r.Test,
 			r.Seconds, r.Output)
 		if !r.Pass {
@@ -102,8 +124,9 @@ func runBundle(stage string) int {
 
 func (r *result) key() string { return r.Stage + " " + r.Test + " " + r.Commit }
 
-// run runs a test as a child, under a tool where one is named.
-func (r *result) run(ctx context.Context, self string, t []string) {
+// run runs a test as a child, under a tool where one is named; then on small shapes.
+func (r *result) run(ctx context.Context, self string) {
+	t := r.argv
 	pattern := "^" + strings.ReplaceAll(t[0], "/", "$/") + "$"
 	if strings.Contains(t[0], "/") {
 		pattern = strings.TrimSuffix(pattern, "$")
@@ -111,6 +134,9 @@ func (r *result) run(ctx context.Context, self string, t []string) {
 	args := append(append([]string(nil), t[1:]...), self, "-test.v", "-test.run", pattern)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), realGPU+"=1")
+	if len(t) > 1 {
+		cmd.Env = append(cmd.Env, smallShapes+"=1")
+	}
 	r.Time = time.Now().UTC()
 	out, err := cmd.CombinedOutput()
 	r.Seconds = time.Since(r.Time).Seconds()

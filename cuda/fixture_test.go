@@ -16,10 +16,12 @@ import (
 	"basalt/runtime"
 )
 
-// Environment: the path of the fake driver, or that the tests run on a GPU.
+// Environment: the path of the fake driver, or that the tests run on a GPU; that they do so under a
+// tool that makes them slow.
 const (
-	fakePath = "BASALT_TEST_FAKE_CUDA"
-	realGPU  = "BASALT_TEST_GPU"
+	fakePath    = "BASALT_TEST_FAKE_CUDA"
+	realGPU     = "BASALT_TEST_GPU"
+	smallShapes = "BASALT_TEST_SMALL"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }

@@ -62,8 +62,11 @@ func newDummyCheckpoint(p *runtime.Program, d DummySpec) tensorSet {
 				c[part] = constant(part, t.Shape)
 				continue
 			}
-			if t.Shape[1]%t.DType.BlockSize() != 0 {
+			if t.Shape[1]%t.DType.BlockSize() != 0 || t.DType == runtime.F8_E4M3 && atEnds(part) {
 				t.DType = runtime.BF16
+			}
+			if t.DType == runtime.F8_E4M3 {
+				t.Scales = f8Scale(t.Shape)
 			}
 			if pools[t.DType] == nil {
 				pools[t.DType] = newPool(t.DType, d.Seed)
@@ -75,6 +78,22 @@ func newDummyCheckpoint(p *runtime.Program, d DummySpec) tensorSet {
 	}
 	parallel(work)
 	return c
+}
+
+// atEnds says that a matrix is the first or the last, which published FP8 checkpoints keep in BF16.
+func atEnds(part string) bool {
+	return strings.HasPrefix(part, "lm_head.") || strings.Contains(part, "embed_tokens.")
+}
+
+// f8Spread puts N(0, 1) where FP8 has its normal numbers.
+const f8Spread = 16
+
+// f8Scale is one scale for a matrix.
+func f8Scale(shape []int) *runtime.Scales {
+	return &runtime.Scales{
+		DType: runtime.F32, Rows: shape[0], Cols: shape[1], Factor: 1,
+		Data: binary.LittleEndian.AppendUint32(nil, math.Float32bits(dummySpread/f8Spread)),
+	}
 }
 
 // constant is a norm of ones or a bias of zeros.
@@ -105,6 +124,8 @@ func newPool(d runtime.DType, seed uint64) []byte {
 			binary.LittleEndian.PutUint16(pool[at:], half.ToF16(x))
 		case runtime.BF16:
 			binary.LittleEndian.PutUint16(pool[at:], half.ToBF16(x))
+		case runtime.F8_E4M3:
+			pool[at] = half.ToE4M3(x / dummySpread * f8Spread)
 		default:
 			panic(fmt.Sprintf("BUG: no random %s", d))
 		}

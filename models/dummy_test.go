@@ -46,15 +46,17 @@ func TestDummyWeights(t *testing.T) {
 	for d := runtime.F32; d <= runtime.Q6_K; d++ {
 		f(d)
 	}
+	f(runtime.F8_E4M3)
 }
 
 func checkDummyMatrix(t *testing.T, d runtime.DType, x runtime.Tensor) {
 	t.Helper()
-	if want := d; x.DType != want && x.Shape[1]%d.BlockSize() == 0 {
+	ends := d == runtime.F8_E4M3 && x.Shape[0] == 1000 // the vocabulary's
+	if want := d; x.DType != want && x.Shape[1]%d.BlockSize() == 0 && !ends {
 		t.Errorf("a matrix of %v is %s, want %s", x.Shape, x.DType, want)
 	}
 	values := make([]float32, x.NumValues())
-	x.DType.Decode(values, x.Data)
+	x.Decode(values, 0)
 	var squares float64
 	for _, v := range values {
 		squares += float64(v) * float64(v)

@@ -70,11 +70,14 @@ func (f *modelFlags) deviceFormat() (runtime.DType, error) {
 	if f.Quantize == "" {
 		return 0, nil
 	}
-	if d, err := runtime.ParseDType(f.Quantize); err == nil &&
-		(d == runtime.Q8_0 || d == runtime.Q4_0) {
+	d, err := runtime.ParseDType(f.Quantize)
+	if err == nil && f.Load == "dummy" && f.Device == "cuda" {
+		return 0, nil // the random weights are made in it
+	}
+	if err == nil && (d == runtime.Q8_0 || d == runtime.Q4_0) {
 		return d, nil
 	}
-	_, err := quantize.ParseRecipe(f.Quantize)
+	_, err = quantize.ParseRecipe(f.Quantize)
 	return 0, err
 }
 

@@ -91,6 +91,12 @@ func (s *Stream) Download(to *Pinned, at int, from Ptr, n int) error {
 		cu.DevicePtr(from), int64(n), s.s))
 }
 
+// Copy enqueues a copy of n bytes within the GPU.
+func (s *Stream) Copy(to, from Ptr, n int64) error {
+	return wrap("cuMemcpyDtoDAsync", cu.MemcpyDtoDAsync(cu.DevicePtr(to), cu.DevicePtr(from), n,
+		s.s))
+}
+
 // Event marks a place in a queue.
 type Event struct{ e cu.Event }
 
