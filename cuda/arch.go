@@ -50,6 +50,10 @@ func sharedOf(name string) int {
 		}
 	}
 	switch name {
+	case "bs_attention_64_tile":
+		return 64 * 3 * splitPositions
+	case "bs_attention_128_tile":
+		return 128 * 3 * splitPositions
 	case "bs_attention_64_sm90a":
 		return 64 * 2 * splitRow
 	case "bs_attention_128_sm90a":
@@ -72,10 +76,19 @@ func (d *Device) disable(what string, why error) {
 // Portable kernels do their work.
 func (d *Device) Disabled() []string { return d.disabled }
 
-// wideTokens is how many tokens a tile of the architecture's attention takes; 0 where it has none
-// for this program.
+// prefillKernel names the attention for prefill with heads of a size: the architecture's where it
+// has passed its check, else the portable one.
+func (d *Device) prefillKernel(dim int) string {
+	if d.arch.attention {
+		return fmt.Sprintf("bs_attention_%d_%s", dim, d.arch.name)
+	}
+	return fmt.Sprintf("bs_attention_%d_tile", dim)
+}
+
+// wideTokens is how many tokens a tile of prefill's attention takes; 0 where there is no such
+// kernel for this program.
 func (k *compiler) wideTokens(h runtime.Heads) int {
-	if !k.dev.arch.attention || k.opt.KVDType != runtime.BF16 || k.opt.BlockSize%8 != 0 ||
+	if k.opt.KVDType != runtime.BF16 || k.opt.BlockSize%8 != 0 ||
 		h.Dim != 64 && h.Dim != 128 {
 		return 0
 	}

@@ -81,8 +81,8 @@ func TestArchKernelsThatFailAreOff(t *testing.T) {
 	f(120, 1, "NVFP4 of sm120f: ")
 }
 
-// TestArchKernelsGiveTheSameBits: a prefill by the architecture's kernels, one by the portable
-// ones of small batches, and decode agree in every bit.
+// TestArchKernelsGiveTheSameBits: a prefill by the kernels for many rows, the architecture's or the
+// portable ones, one by those of small batches, and decode agree in every bit.
 func TestArchKernelsGiveTheSameBits(t *testing.T) {
 	f := func(capability int, size string, dtype runtime.DType) {
 		t.Run(fmt.Sprintf("%d-%s-%s", capability, size, dtype), func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestArchKernelsGiveTheSameBits(t *testing.T) {
 			o.KVDType, o.MaxTokens = runtime.BF16, 300
 			ids := randomIDs(rand.New(rand.NewPCG(2, 2)), 262, p.Vocab)
 			e := compileFor(t, d, p, c, o)
-			ran := usesArch(e.(*executable), 150)
+			ran := usesTiles(e.(*executable), 150)
 			for _, want := range []string{"bs_linear", "bs_attention"} {
 				if !strings.Contains(ran, want) {
 					t.Errorf("a prefill ran %q", ran)
@@ -110,17 +110,21 @@ func TestArchKernelsGiveTheSameBits(t *testing.T) {
 			}
 		})
 	}
+	f(80, "wide", runtime.Q4_0)
 	f(90, "many", runtime.BF16)
 	f(100, "wide", runtime.Q4_0)
+	f(120, "many", runtime.BF16)
 }
 
-// usesArch lists the kernels of one architecture that a prefill of n tokens runs.
-func usesArch(x *executable, n int) string {
+// usesTiles lists the kernels for many rows that a prefill of n tokens runs.
+func usesTiles(x *executable, n int) string {
 	var names []string
 	d := dims{tokens: n, samples: 1, tiles: 1, splits: 1, wide: x.wideTile > 0}
 	for i := range x.list {
-		if x.list[i].fill(&d, &x.launches[0]) && strings.Contains(x.list[i].k.name, "_sm") {
-			names = append(names, x.list[i].k.name)
+		name := x.list[i].k.name
+		if x.list[i].fill(&d, &x.launches[0]) && (strings.Contains(name, "_sm") ||
+			strings.HasSuffix(name, "_tile") || strings.HasSuffix(name, "_128")) {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)

@@ -17,7 +17,7 @@ import (
 type dims struct {
 	tokens, samples, tiles int
 	splits                 int  // of attention; 1 where a block walks them all
-	wide                   bool // tiles are those of the architecture's attention
+	wide                   bool // tiles are those of prefill's attention
 }
 
 // launch is one kernel of the list. set gives its grid, and what else depends on the counts; it

@@ -233,7 +233,7 @@ func (k *compiler) attention(n *node) error {
 		k.put(func(d *dims, l *driver.Launch) bool {
 			l.Grid = [3]uint32{uint32(d.tiles), units, 1}
 			return d.wide
-		}, fmt.Sprintf("bs_attention_%d_%s", a.Heads.Dim, k.dev.arch.name), out, x.queries,
+		}, k.dev.prefillKernel(a.Heads.Dim), out, x.queries,
 			layer.keys, layer.values, x.in, a.Heads.Query, a.Heads.KV, per, k.opt.BlockSize,
 			a.Window, a.Scale)
 	}

@@ -23,7 +23,7 @@ type executable struct {
 	opt                                  runtime.CompileOptions
 	vocab, blocks, maxBlocks, maxSamples int
 	perTile, units, partBytes, inBytes   int
-	wideTile                             int // tokens of a tile of the architecture's attention
+	wideTile                             int // tokens of a tile of prefill's attention
 	in, out, queries, parts, tiled       driver.Ptr
 	scratch, counts, logits              driver.Ptr
 	cache                                []cacheLayer

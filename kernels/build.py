@@ -29,7 +29,7 @@ MUST_HAVE = {"linear_sm90a": "wgmma.mma_async", "attention_sm90a": "wgmma.mma_as
              "linear_sm100f": "tcgen05.mma", "attention_sm100f": "tcgen05.mma",
              "nvfp4_sm120f": "block_scale"}
 # Prefill may keep more than registers hold; nothing that decode runs may.
-MAY_SPILL = re.compile(r"bs_linear_\w+_(64|128)$|bs_attention_\w+_sm\w+$")
+MAY_SPILL = re.compile(r"bs_linear_\w+_(64|128)$|bs_attention_\w+_(tile|sm\w+)$")
 
 
 def find_nvcc():

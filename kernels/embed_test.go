@@ -116,7 +116,7 @@ func sourceHash(t *testing.T, source string) string {
 
 // TestDecodeKernelsDoNotSpill reads what the compiler said of each kernel and architecture.
 func TestDecodeKernelsDoNotSpill(t *testing.T) {
-	prefill := regexp.MustCompile(`^bs_linear_\w+_(64|128)$|^bs_attention_\w+_sm\w+$`)
+	prefill := regexp.MustCompile(`^bs_linear_\w+_(64|128)$|^bs_attention_\w+_(tile|sm\w+)$`)
 	for _, k := range manifest(t) {
 		if len(k.Archs) == 0 {
 			t.Errorf("%s was compiled for nothing", k.Name)

@@ -118,12 +118,12 @@ DEVICE void put_row(float *out, const float *o, softmax_part all, const prefill 
         float o[dim];                                                                             \
         UNROLL for (int i = 0; i < dim; i++) o[i] = 0;                                            \
         for (int split = first_seen(c.tile.position, window) / SPLIT; split < end; split++) {     \
-            fetch_keys(key, &c, split * SPLIT, dim, 128);                                         \
-            fetch_values(value, &c, split * SPLIT, dim, 128);                                     \
+            fetch_keys(key, &c, split * SPLIT, SPLIT, dim, 128);                                  \
+            fetch_values(value, &c, split * SPLIT, SPLIT, dim, 128);                              \
             async_arrived();                                                                      \
             product(p, p->sums, query, dim * 16, key, dim * 16, SPLIT, dim / 16, phase);          \
             softmax_part fresh = soften_lane(probs, lane, &c, split * SPLIT, bits_float(scale));  \
-            product(p, p->sums + SPLIT, probs, SPLIT * 16, value, SPLIT * 16, dim, 16, phase ^ 1); \
+            product(p, p->sums + SPLIT, probs, SPLIT * 16, value, SPLIT * 16, dim, 16, phase ^ 1);\
             merge_step step = merge(all, fresh);                                                  \
             UNROLL for (int i = 0; i < dim; i += 16) {                                            \
                 float v[16];                                                                      \

@@ -45,10 +45,10 @@ DEVICE float seen_score(const prefill *c, int row, int pos, float score, float s
     return pos <= at && pos >= first_seen(at, c->window) ? times(score, scale) : MINUS_INFINITY;
 }
 
-// Keys of a split as core matrices [position/8][dim/8][8][8], zero after the last position.
-DEVICE void fetch_keys(u8 *to, const prefill *c, int first, int dim, int threads) {
+// Keys of count positions as core matrices [position/8][dim/8][8][8], zero after the last one.
+DEVICE void fetch_keys(u8 *to, const prefill *c, int first, int count, int dim, int threads) {
     int chunks = dim / 8;
-    for (int i = (int)threadIdx.x; i < SPLIT * chunks; i += threads) {
+    for (int i = (int)threadIdx.x; i < count * chunks; i += threads) {
         int at = i / chunks, k = i % chunks, pos = first + at;
         const u16 *from = c->keys;
         if (pos <= c->last) {
@@ -58,11 +58,11 @@ DEVICE void fetch_keys(u8 *to, const prefill *c, int first, int dim, int threads
     }
 }
 
-// Values of a split as core matrices [dim/8][position/8][8][8], zero after the last position.
-DEVICE void fetch_values(u8 *to, const prefill *c, int first, int dim, int threads) {
-    for (int i = (int)threadIdx.x; i < SPLIT / 8 * dim; i += threads) {
-        int d = i / (SPLIT / 8), k = i % (SPLIT / 8), pos = first + 8 * k;
-        u16 *out = (u16 *)(to + ((d / 8 * (SPLIT / 8) + k) * 8 + d % 8) * 16);
+// Values of count positions as core matrices [dim/8][position/8][8][8], zero after the last one.
+DEVICE void fetch_values(u8 *to, const prefill *c, int first, int count, int dim, int threads) {
+    for (int i = (int)threadIdx.x; i < count / 8 * dim; i += threads) {
+        int d = i / (count / 8), k = i % (count / 8), pos = first + 8 * k;
+        u16 *out = (u16 *)(to + ((d / 8 * (count / 8) + k) * 8 + d % 8) * 16);
         const u16 *from = c->values;
         if (pos <= c->last) {
             from += cache_block(c, pos, dim) + (u64)d * c->block_size + pos % c->block_size;
