@@ -46,7 +46,7 @@ func Open(c Config) (runtime.Device, error) {
 	d, err := open(c)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the CUDA device: %w; the CPU device remains "+
-			"(--device cpu)", err)
+			"(--device cpu)", advised(err))
 	}
 	return d, nil
 }
@@ -60,7 +60,7 @@ func open(c Config) (*Device, error) {
 	}
 	allowFake := c.Library != driver.Library
 	if err := driver.Load(c.Library); err != nil {
-		return nil, fmt.Errorf("%w: install NVIDIA's driver, and see `basalt doctor`", err)
+		return nil, err
 	}
 	if driver.Has("fake_get") && !allowFake {
 		return nil, errors.New("this libcuda.so.1 is the fake of the tests: it computes on the CPU")

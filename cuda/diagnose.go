@@ -32,7 +32,7 @@ func (d *Device) reportHealth(w io.Writer) error {
 func Diagnose(w io.Writer, c Config) error {
 	d, err := open(c)
 	if err != nil {
-		_, err = fmt.Fprintf(w, "cuda device   none: %v\n", err)
+		_, err = fmt.Fprintf(w, "cuda device   none: %v\n", advised(err))
 		return err
 	}
 	defer func() { _ = d.Close() }()

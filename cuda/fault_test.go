@@ -4,9 +4,12 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +176,83 @@ func TestLongListsGrowTheBatch(t *testing.T) {
 	}
 }
 
+// TestGPUsThatCannotBeOpened: each says why, and what to do.
+func TestGPUsThatCannotBeOpened(t *testing.T) {
+	needFake(t)
+	f := func(code int, want ...string) {
+		t.Helper()
+		drv, err := fake.Open(os.Getenv(fakePath))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := fake.Healthy()
+		s.FailCode, s.FailAfter = code, 0
+		drv.Set(s)
+		defer drv.Set(fake.Healthy())
+		_, err = Open(Config{Library: os.Getenv(fakePath)})
+		if err == nil {
+			t.Fatalf("%d: the device was opened", code)
+		}
+		for _, w := range append(want, "--device cpu", fmt.Sprintf("(%d)", code)) {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("the error lacks %q: %v", w, err)
+			}
+		}
+	}
+	f(2, "OUT_OF_MEMORY", "nvidia-smi lists them")
+	f(46, "another process has the GPU for itself")
+	f(222, "the driver is too old", "580")
+	f(719, "the GPU is lost", "nvidia-smi -r")
+	f(802, "nvidia-fabricmanager")
+	f(803, "reboot")
+	f(999, "Xid in dmesg")
+	drv, _ := openFake(t, fake.Healthy(), Config{})
+	if _, err := Open(Config{Library: drv.cfg.Library, Ordinal: 7}); err == nil ||
+		!strings.Contains(err.Error(), "there is no GPU 7: the driver shows 1") {
+		t.Errorf("GPU 7 gives %v", err)
+	}
+}
+
+// TestOldGPU: one before Ampere is refused.
+func TestOldGPU(t *testing.T) {
+	needFake(t)
+	drv, err := fake.Open(os.Getenv(fakePath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fake.Healthy()
+	s.Capability = 75
+	drv.Set(s)
+	defer drv.Set(fake.Healthy())
+	if _, err := Open(Config{Library: os.Getenv(fakePath)}); err == nil ||
+		!strings.Contains(err.Error(), "capability 7.5; 8.0 (Ampere) or later") {
+		t.Errorf("an old GPU gives %v", err)
+	}
+}
+
+// TestKernelsOfOtherGPUs: machine code without this GPU's costs a warning, and a folder without
+// kernels an error.
+func TestKernelsOfOtherGPUs(t *testing.T) {
+	needFake(t)
+	dir := t.TempDir()
+	if _, err := Open(Config{Library: os.Getenv(fakePath), Kernels: dir}); err == nil ||
+		!strings.Contains(err.Error(), "has no .fatbin and no .ptx file") {
+		t.Errorf("an empty folder gives %v", err)
+	}
+	file := filepath.Join(dir, "norm.fatbin")
+	if err := os.WriteFile(file, []byte("code of another GPU"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := openFake(t, fake.Healthy(), Config{Kernels: dir})
+	if d.native || !slices.Contains(d.Info().Features, "portable kernels, compiled by the driver") {
+		t.Errorf("native is %v, features %v", d.native, d.Info().Features)
+	}
+	p, c := newModel(t, "llama", "narrow", runtime.BF16)
+	if err := oneStep(compileFor(t, d, p, c, testOptions)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestMain's process has the fake; a driver that is absent or refuses needs one of its own.
 func TestNoDriver(t *testing.T) {
 	needFake(t)
@@ -198,6 +278,21 @@ func TestNoDriver(t *testing.T) {
 			}
 		}
 	}
-	f("libcuda-that-is-not-there.so.1", "X=1", "no CUDA driver", "cannot open shared object file")
-	f(os.Getenv(fakePath), "BASALT_FAKE_CUINIT=100", "NO_DEVICE (100)")
+	f("libcuda-that-is-not-there.so.1", "X=1", "no CUDA driver", "cannot open shared object file",
+		"release 580 or later")
+	f(os.Getenv(fakePath), "BASALT_FAKE_CUINIT=100", "NO_DEVICE (100)", "no GPU is visible")
+	f(os.Getenv(fakePath), "BASALT_FAKE_CUINIT=804", "(804)", "reboot after an update")
+	f(oldDriver(t), "X=1", "it is too old", "release 580 or later")
+}
+
+// oldDriver builds a driver of long ago.
+func oldDriver(t *testing.T) string {
+	t.Helper()
+	lib := filepath.Join(t.TempDir(), "libcuda.so.1")
+	cmd := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", lib, "-")
+	cmd.Stdin = strings.NewReader("int cuInit(unsigned f) { return f; }")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return lib
 }

@@ -26,21 +26,33 @@ const Library = "libcuda.so.1"
 
 // Codes of the driver that callers tell apart.
 const (
-	OutOfMemory = 2
-	NoDevice    = 100
-	NoBinary    = 209
-	NotReady    = 600
-	Timeout     = 702
+	OutOfMemory    = 2
+	StubLibrary    = 34
+	Unavailable    = 46
+	NoDevice       = 100
+	NoBinary       = 209
+	BadPTX         = 218
+	NewerPTX       = 222
+	NotReady       = 600
+	Timeout        = 702
+	FabricNotReady = 802
+	Mismatch       = 803
+	CompatMismatch = 804
+	Unknown        = 999
 )
 
 // Error is a failed call of the driver.
 type Error struct {
 	Op   string
 	Code int
+	name string // where the driver is no longer there to tell
 }
 
 // Error names the call and the driver's own name of the error.
 func (e *Error) Error() string {
+	if e.name != "" {
+		return fmt.Sprintf("%s: %s (%d)", e.Op, e.name, e.Code)
+	}
 	return fmt.Sprintf("%s: %s (%d)", e.Op, C.GoString(C.bs_error_name(C.int(e.Code))), e.Code)
 }
 
@@ -51,7 +63,7 @@ func check(op string, code C.int) error {
 	if code == 0 {
 		return nil
 	}
-	return &Error{op, int(code)}
+	return &Error{Op: op, Code: int(code)}
 }
 
 // wrap gives errors of gorgonia.org/cu, whose type has no exported name, ours.
@@ -60,7 +72,7 @@ func wrap(op string, err error) error {
 		return nil
 	}
 	if v := reflect.ValueOf(err); v.Kind() == reflect.Int {
-		return &Error{op, int(v.Int())}
+		return &Error{Op: op, Code: int(v.Int())}
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
@@ -80,7 +92,8 @@ func Load(path string) error {
 	case code == 0:
 		return nil
 	case code > 0:
-		return fmt.Errorf("%w: %s says %s (%d)", ErrNoDriver, path, C.GoString(reason), int(code))
+		err := &Error{Op: "cuInit", Code: int(code), name: C.GoString(reason)}
+		return fmt.Errorf("%w: %s: %w", ErrNoDriver, path, err)
 	}
 	return fmt.Errorf("%w: %s", ErrNoDriver, C.GoString(reason))
 }
