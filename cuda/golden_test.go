@@ -33,7 +33,10 @@ func TestGoldens(t *testing.T) {
 		t.Fatal(err)
 	}
 	dev, _ := openFake(t, fake.Healthy(), Config{})
-	some := []string{"llama2", "qwen3", "gguf/qwen3-Q8_0"}
+	some := []string{
+		"llama2", "qwen3", "gguf/qwen3-Q8_0", "llama3-fp8", "qwen3-moe-fp8-blocks", "llama3-mxfp4",
+		"mistral-nvfp4",
+	}
 	for _, e := range entries {
 		if os.Getenv(realGPU) == "" {
 			if !slices.Contains(some, e.Name) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,24 +78,29 @@ func TestTimeOfProducts(t *testing.T) {
 		}
 		t.Logf("%s: %s, %.0f %s", what, took, amount/took.Seconds(), unit)
 	}
-	for _, kind := range []string{"bf16", "f16", "q8", "q4"} {
-		data, scales := layoutOf(kind, 5, n, k)
+	for _, kind := range []string{"bf16", "f16", "q8", "q4", "f8", "f8b", "mx4", "nv4"} {
+		shift := 5
+		if kind == "f8b" {
+			shift = 7
+		}
+		data, scales := layoutOf(kind, shift, n, k)
 		for _, m := range []int{1, 8, 16} {
 			cols := 8 * ((m + 7) / 8)
 			report(fmt.Sprintf("%s, %d rows", kind, m), float64(data+scales)/1e9, "GB/s",
 				c.launch(fmt.Sprintf("bs_linear_%s_%d", kind, cols),
 					[3]uint32{blocks(n, 16), 1, 1}, y, x, w, s, none, x, none, none, m, n, k, n,
-					0, 0, 5))
+					0, 0, shift))
 		}
 		const flops = 2.0 * most * n * k / 1e12
-		report(kind+", 4096 rows, portable", flops, "TFLOP/s", c.launch("bs_linear_"+kind+"_64",
+		report(kind+", 4096 rows, 64 at a time", flops, "TFLOP/s", c.launch("bs_linear_"+kind+"_64",
 			[3]uint32{blocks(n, 32), most / 64, 1}, y, more, w, s, none, x, none, none, most, n,
-			k, n, 0, 0, 5))
-		if c.d.arch.linear {
-			report(kind+", 4096 rows, "+c.d.arch.name, flops, "TFLOP/s",
-				c.launch("bs_linear_"+kind+"_"+c.d.arch.name,
-					[3]uint32{blocks(n, 128), most / 128, 1}, y, tiled, w, s, none, x, most, n, k,
-					n, 5))
+			k, n, 0, 0, shift))
+		for _, name := range slices.Compact([]string{
+			"bs_linear_" + kind + "_128", c.d.tileKernel(kind),
+		}) {
+			report(kind+", 4096 rows, "+name, flops, "TFLOP/s", c.launch(name,
+				[3]uint32{blocks(n, 128), most / 128, 1}, y, tiled, w, s, none, x, most, n, k, n,
+				shift))
 		}
 	}
 }
@@ -123,12 +129,14 @@ func TestTimeOfAttention(t *testing.T) {
 		}
 		t.Logf("%s: %s, %.0f TFLOP/s", name, took, flops/took.Seconds()/1e12)
 	}
-	report("portable", c.launch("bs_attention_bf16", [3]uint32{uint32(numNarrow), units, 1}, out,
-		driver.Ptr(0), q, keys, values, narrow, heads, kv, dim, per, block, 0, float32(0.1)))
-	if c.d.arch.attention {
-		report(c.d.arch.name, c.launch("bs_attention_128_"+c.d.arch.name,
-			[3]uint32{uint32(numWide), units, 1}, out, q, keys, values, wide, heads, kv, per,
-			block, 0, float32(0.1)))
+	report("bs_attention_bf16", c.launch("bs_attention_bf16",
+		[3]uint32{uint32(numNarrow), units, 1}, out, driver.Ptr(0), q, keys, values, narrow, heads,
+		kv, dim, per, block, 0, float32(0.1)))
+	for _, name := range slices.Compact([]string{
+		fmt.Sprintf("bs_attention_%d_tile", dim), c.d.prefillKernel(dim),
+	}) {
+		report(name, c.launch(name, [3]uint32{uint32(numWide), units, 1}, out, q, keys, values,
+			wide, heads, kv, per, block, 0, float32(0.1)))
 	}
 }
 
