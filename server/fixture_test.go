@@ -34,6 +34,8 @@ type fixture struct {
 	addr string
 	http *http.Client
 	done chan error
+	// roots are trusted where connect speaks TLS, else nil.
+	roots *x509.CertPool
 }
 
 // setup is what tests change of a fixture.
@@ -50,6 +52,7 @@ type setup struct {
 	blocks   int
 	aliases  []string // beside meta.tiny-v1:0
 	h2       bool     // the client speaks HTTP/2
+	secure   bool     // over TLS, with a certificate of the fixture's own
 	roots    *x509.CertPool
 	cert     *tls.Certificate // the client's
 }
@@ -57,17 +60,13 @@ type setup struct {
 // starter is start, with a client that speaks one protocol.
 type starter func(testing.TB, setup) *fixture
 
-// both runs a test over HTTP/1.1 and over HTTP/2.
+// both runs a test over HTTP/1.1 and over HTTP/2, with prior knowledge (h2c) and over TLS (h2).
 func both(t *testing.T, test func(t *testing.T, start starter)) {
 	t.Helper()
-	for _, h2 := range []bool{false, true} {
-		name := "HTTP1"
-		if h2 {
-			name = "HTTP2"
-		}
+	for _, name := range []string{"HTTP1", "H2C", "H2"} {
 		t.Run(name, func(t *testing.T) {
 			test(t, func(t testing.TB, s setup) *fixture {
-				s.h2 = h2
+				s.h2, s.secure = name != "HTTP1", name == "H2"
 				return start(t, s)
 			})
 		})
@@ -144,6 +143,10 @@ func newModelOn(t testing.TB, s *setup) (Model, *batcher.Loop) {
 
 func start(t testing.TB, s setup) *fixture {
 	t.Helper()
+	if s.secure && s.cfg.TLS == nil {
+		own := newSite(t)
+		s.cfg.TLS, s.roots = own.open(TLSFiles{}), own.roots
+	}
 	m, loop := newModelOn(t, &s)
 	s.cfg.Models = append([]Model{m}, s.cfg.Models...)
 	if s.cfg.Logger == nil {
@@ -156,6 +159,9 @@ func start(t testing.TB, s setup) *fixture {
 	ln := listen(t)
 	f := &fixture{t: t, srv: srv, loop: loop, addr: ln.Addr().String(), done: make(chan error, 1)}
 	transport := newTransport(&s)
+	if s.secure {
+		f.roots = s.roots
+	}
 	f.url, f.http = "http://"+f.addr, &http.Client{Transport: transport}
 	if s.cfg.TLS != nil {
 		f.url = "https://" + f.addr
@@ -245,7 +251,19 @@ func (f *fixture) post(path, body string, headers ...string) answer {
 	return f.do("POST", path, body, headers...)
 }
 
-// dial opens a connection that is closed with the test.
+// connect opens a connection that is closed with the test, for bytes of HTTP/1.1.
+func (f *fixture) connect() net.Conn {
+	f.t.Helper()
+	c := f.dial()
+	if f.roots == nil {
+		return c
+	}
+	return tls.Client(c, &tls.Config{
+		RootCAs: f.roots, ServerName: "localhost", NextProtos: []string{"http/1.1"},
+	})
+}
+
+// dial opens a bare connection that is closed with the test.
 func (f *fixture) dial() *net.TCPConn {
 	f.t.Helper()
 	c, err := net.Dial("tcp", f.addr)
@@ -277,7 +295,7 @@ func postOf(path, body string) string {
 // silent.
 func (f *fixture) raw(request string, silence time.Duration) string {
 	f.t.Helper()
-	c := f.dial()
+	c := f.connect()
 	go func() { _, _ = io.WriteString(c, request) }()
 	var out bytes.Buffer
 	buf := make([]byte, 64<<10)

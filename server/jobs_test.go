@@ -27,6 +27,11 @@ const yardBuckets = `buckets:
 
 func newYard(t *testing.T, s setup) *yard {
 	t.Helper()
+	return newYardBy(t, start, s)
+}
+
+func newYardBy(t *testing.T, start starter, s setup) *yard {
+	t.Helper()
 	y := &yard{dir: t.TempDir()}
 	for _, name := range []string{"mine", "theirs", "still"} {
 		if err := os.Mkdir(filepath.Join(y.dir, name), 0o700); err != nil {
