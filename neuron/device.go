@@ -86,7 +86,7 @@ func (d *Device) open() error {
 		return err
 	}
 	s := &d.manifest.Settings
-	if s.Target == export.Trainium3 != d.instance.IsTrainium3() && d.instance.Family != 0 {
+	if target, ok := d.instance.Target(); ok && target != s.Target {
 		return fmt.Errorf("the export is for %s and this machine is of the family %d (%s): export "+
 			"for this machine", s.Target, d.instance.Family, d.instance.Arch)
 	}
@@ -110,7 +110,7 @@ func (d *Device) sysfs() string { return cmp.Or(d.cfg.Sysfs, monitor.SysfsRoot) 
 func (d *Device) describe(v nrt.Version) {
 	s := &d.manifest.Settings
 	d.info = runtime.DeviceInfo{
-		Kind: "neuron", Name: fmt.Sprintf("%s, libnrt %s", s.Target, v), Threads: s.TP,
+		Kind: "neuron", Name: fmt.Sprintf("%s, libnrt %s", s.Target, v), Threads: s.TP, Async: true,
 		Features: []string{
 			s.Target, fmt.Sprintf("lnc%d", s.LNC), fmt.Sprintf("tp%d", s.TP), s.Compute,
 			"NoMixedBatch", "MaxPrefillsPerRun=1", fmt.Sprintf("Buckets=%d", len(s.Buckets)),

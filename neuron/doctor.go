@@ -34,6 +34,29 @@ func Diagnose(w io.Writer, c nrt.Config) error {
 	return errors.Join(describe(w, rt), rt.Close())
 }
 
+// MachineTarget is the target of the machine's accelerator as neuronx-cc calls it, by the family
+// that the runtime library tells; Trainium3 on a machine without the library.
+func MachineTarget(c nrt.Config) (string, error) {
+	rt, err := nrt.Open(c)
+	if errors.Is(err, nrt.ErrUnavailable) {
+		return export.Trainium3, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot ask this machine for its target: %w; name one by --target",
+			err)
+	}
+	i, err := rt.Instance()
+	if err := errors.Join(err, rt.Close()); err != nil {
+		return "", err
+	}
+	target, ok := i.Target()
+	if !ok {
+		return "", fmt.Errorf("no target is known for this machine's family %d (%s): name one by "+
+			"--target", i.Family, i.Arch)
+	}
+	return target, nil
+}
+
 // describe prints the library, the machine and the driver.
 func describe(w io.Writer, rt *nrt.Runtime) error {
 	v, err := rt.Version()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"basalt/cpu"
 	"basalt/internal/testmodel"
 	"basalt/neuron/hlo"
 	"basalt/neuron/lower"
@@ -25,6 +26,39 @@ func TestModelsMatchTheReference(t *testing.T) {
 				checkRows(t, family, got, want, p.Vocab, 1e-5)
 			})
 		}
+	}
+}
+
+// TestTheCPUDeviceAgrees: each operation alone, and whole models, give the cpu device's numbers.
+// Its portable kernels multiply float32 by float32.
+func TestTheCPUDeviceAgrees(t *testing.T) {
+	dev, err := cpu.New(cpu.Config{Threads: 1, ISA: "portable"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := dev.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	f := func(name string, p *runtime.Program, c runtime.Checkpoint) {
+		e, err := dev.Compile(t.Context(), p, c, testOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := rows(t, e, p.Vocab, testOptions)
+		got := rows(t, simulated(t, p, c, lowerOptions(), testOptions), p.Vocab, testOptions)
+		checkRows(t, name, got, want, p.Vocab, 1e-5)
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, p := range opPrograms(t) {
+		f(name, p, opWeights(p, runtime.F32))
+	}
+	for _, family := range testmodel.Families() {
+		p, c := newModel(t, family, "odd", runtime.F32)
+		f(family, p, c)
 	}
 }
 

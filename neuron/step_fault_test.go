@@ -153,3 +153,33 @@ func TestLibrariesDiffer(t *testing.T) {
 		}
 	})
 }
+
+// TestTransfersOfAStep: a step is one batched write, the graphs, and one batched read; sets and
+// tensors are made when the model is loaded, once.
+func TestTransfersOfAStep(t *testing.T) {
+	f := func(fault string, ends int) {
+		t.Helper()
+		t.Run(fault, func(t *testing.T) {
+			s := newScene(t)
+			_, e, err := s.open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("FAKE_NRT_FAULT", fault)
+			for i := 1; i <= 3; i++ {
+				if err := once(t, e); (err != nil) != (i == ends) {
+					t.Errorf("step %d: %v", i, err)
+				}
+			}
+		})
+	}
+	f("nrt_tensor_write_batch:2:1004", 2)
+	f("nrt_tensor_read_batch:3:1004", 3)
+	f("nrt_execute:3:1004", 3)
+	for _, never := range []string{
+		"nrt_tensor_write", "nrt_tensor_read", "nrt_tensor_allocate", "nrt_allocate_tensor_set",
+		"nrt_add_tensor_to_tensor_set", "nrt_load", "nrt_tensor_memset",
+	} {
+		f(never+":1:1004", 0)
+	}
+}

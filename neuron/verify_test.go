@@ -55,6 +55,30 @@ func (c flawed) Tensor(name string) (runtime.Tensor, bool) {
 	return c.Checkpoint.Tensor(name)
 }
 
+// TestMachineTarget: the library's family says what to compile for.
+func TestMachineTarget(t *testing.T) {
+	c := fakeConfig(t, "").Library
+	f := func(family, want string) {
+		t.Helper()
+		t.Setenv("FAKE_NRT_FAMILY", family)
+		got, err := MachineTarget(c)
+		if want == "" && (err == nil || !strings.Contains(err.Error(), "--target")) ||
+			want != "" && (got != want || err != nil) {
+			t.Errorf("family %s: %q, %v", family, got, err)
+		}
+	}
+	for family, want := range map[string]string{
+		"2": "trn1", "3": "trn1n", "4": "inf2", "7": "inf2", "5": "trn2", "6": "trn2", "8": "trn2",
+		"13": "trn2", "14": "trn3", "15": "trn3", "0": "", "1": "", "16": "",
+	} {
+		f(family, want)
+	}
+	c.AllowFake = false
+	f("14", "")
+	c.Path = "/nowhere/libnrt.so"
+	f("14", "trn3")
+}
+
 // TestDoctor: an export that loads is described; without its compiled graphs it says what to do.
 func TestDoctor(t *testing.T) {
 	p, _ := newModel(t, "llama", "narrow", runtime.F32)

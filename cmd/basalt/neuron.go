@@ -34,7 +34,7 @@ type neuronCmd struct {
 type neuronExportCmd struct {
 	Model    string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
 	Out      string `required:"" placeholder:"DIR" help:"Folder to write."`
-	Target   string `default:"trn3" help:"Target of neuronx-cc: trn3, trn2, trn1, trn1n or inf2."`
+	Target   string `default:"auto" help:"Target of neuronx-cc: trn3, trn2, trn1, trn1n or inf2; auto is this machine's, or trn3."`
 	LNC      int    `name:"lnc" default:"2" help:"Physical cores in a logical one, 1 or 2."`
 	TP       int    `name:"tp" default:"1" help:"Logical cores that share the model."`
 	Scope    string `default:"model" enum:"model,layer" help:"One graph for a step (model), or one for each kind of layer (layer: compiles in minutes)."`
@@ -119,6 +119,12 @@ func (c *neuronExportCmd) settings(m *models.Model) (export.Settings, error) {
 		Target: c.Target, LNC: c.LNC, TP: c.TP, Scope: lower.Scope(c.Scope), Compute: c.Compute,
 		Weights: c.Weights, KV: c.KVDtype, Blocks: c.KVBlocks, BlockSize: blockSize,
 		MaxContext: c.Ctx, TopK: c.TopK, Portable: c.Portable, TwoParts: c.Acts == "bf16x2",
+	}
+	if s.Target == "auto" {
+		var err error
+		if s.Target, err = machineTarget(); err != nil {
+			return s, err
+		}
 	}
 	if s.Compute == "auto" {
 		s.Compute = strings.ToLower(defaultKVDType(m).String())

@@ -46,6 +46,11 @@ func TestNeuronCommands(t *testing.T) {
 	refused("made for", append(small, "--ctx", "100000")...)
 	refused("must reach --ctx", append(small, "--contexts", "32")...)
 	refused("needs --neuron-dir", "run", model, "x", "--device", "neuron")
+	t.Setenv("FAKE_NRT_FAMILY", "5")
+	ok("2 graphs for trn2", small...)
+	t.Setenv("FAKE_NRT_FAMILY", "77")
+	refused("name one by --target", small...)
+	t.Setenv("FAKE_NRT_FAMILY", "15")
 	ok("2 graphs for trn3", small...)
 	refused("basalt neuron compile", "run", model, "x", "--device", "neuron", "--neuron-dir", dir)
 	refused("arguments: --fast", "neuron", "compile", dir, "--compiler", compiler,
@@ -206,6 +211,28 @@ func TestNeuronMetricsOfTheServer(t *testing.T) {
 	if err := s.stop(t); err != nil {
 		t.Errorf("exit: %v\n%s", err, s.log)
 	}
+}
+
+// TestNeuronEndToEnd: the tests of the server on the CPU pass on the device too: the published
+// engine's answers, clients that leave, the command line; and, where there is time for the
+// evaluator, every answer, streams beside each other and a drain.
+func TestNeuronEndToEnd(t *testing.T) {
+	compiler := useFakes(t)
+	dir := compiledExport(t, compiler, storiesModel, "--ctx", "512", "--contexts", "64,256,512",
+		"--tokens", "8,48", "--seqs", "2,8,32", "--kv-blocks", "1100", "--top-k", "2")
+	t.Setenv("BASALT_DEVICE", "neuron")
+	t.Setenv("BASALT_NEURON_DIR", dir)
+	t.Run("invoke", TestInvokeModelWithTheLlamaBody)
+	t.Run("leaving", TestClientsThatLeaveFreeTheirBlocks)
+	t.Run("run", TestRunContinuesAPrompt)
+	if os.Getenv("BASALT_NEURON_LONG") == "" {
+		t.Log("BASALT_NEURON_LONG=1 runs the rest, for some minutes")
+		return
+	}
+	t.Setenv("BASALT_DRAIN_TIMEOUT", "10m")
+	t.Run("answers", TestServeAnswersAsThePublishedEngine)
+	t.Run("streams", TestManyStreamsEqualOne)
+	t.Run("drain", TestSIGTERMLosesNoStream)
 }
 
 // TestNeuronFaultsBehindTheServer: a run that fails costs its requests alone; a core that is lost

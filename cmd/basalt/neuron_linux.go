@@ -37,6 +37,13 @@ func openNeuron(f *neuronFlags, dir string) (*neuron.Device, error) {
 	return d, err
 }
 
+// machineTarget is the target of an export for this machine.
+func machineTarget() (string, error) {
+	return neuron.MachineTarget(nrt.Config{
+		Path: os.Getenv("BASALT_LIBNRT"), AllowFake: fakeAllowed(),
+	})
+}
+
 // diagnoseNeuron prints what this machine has.
 func diagnoseNeuron(w io.Writer) error {
 	return neuron.Diagnose(w, nrt.Config{

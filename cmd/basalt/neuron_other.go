@@ -15,6 +15,8 @@ var errNeuronLinux = errors.New("Neuron devices run on Linux; export and compile
 
 func openNeuron(*neuronFlags, string) (runtime.Device, error) { return nil, errNeuronLinux }
 
+func machineTarget() (string, error) { return "trn3", nil }
+
 func diagnoseNeuron(w io.Writer) error {
 	_, err := fmt.Fprintln(w, "neuron device none:", errNeuronLinux)
 	return err

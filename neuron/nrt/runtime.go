@@ -67,9 +67,22 @@ type Instance struct {
 	Arch, Revision string
 }
 
-// IsTrainium3 says whether the machine is of one of the families TRN3 and TRN3PDS98.
-func (i Instance) IsTrainium3() bool {
-	return i.Family == C.BN_INSTANCE_TRN3 || i.Family == C.BN_INSTANCE_TRN3PDS98
+// Target is what neuronx-cc calls the machine's accelerator; false for a family that it does not
+// compile for, or that is not known.
+func (i Instance) Target() (string, bool) {
+	switch i.Family {
+	case C.BN_INSTANCE_TRN3, C.BN_INSTANCE_TRN3PDS98:
+		return "trn3", true
+	case C.BN_INSTANCE_TRN1:
+		return "trn1", true
+	case C.BN_INSTANCE_TRN1N:
+		return "trn1n", true
+	case C.BN_INSTANCE_INF2, C.BN_INSTANCE_INF2E:
+		return "inf2", true
+	case C.BN_INSTANCE_TRN2, C.BN_INSTANCE_TRN2N:
+		return "trn2", true
+	}
+	return "trn2", i.Family >= C.BN_INSTANCE_TRN2P && i.Family <= C.BN_INSTANCE_TRN2UAC
 }
 
 // Open opens and initialises the library.
