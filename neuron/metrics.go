@@ -26,10 +26,10 @@ const (
 	Lost
 )
 
-// WriteMetrics writes in Prometheus' text format whether the device is real, how it is, what its
-// runs did, what the driver counts, and the latest report of neuron-monitor, if Config.Monitor
-// follows one. It may be called from any goroutine. What can be told is written also when the
-// driver's counters cannot be read, which is the error.
+// WriteMetrics writes in Prometheus' text format how the device is, what its runs did, what the
+// driver counts, and the latest report of neuron-monitor, if Config.Monitor follows one. It may be
+// called from any goroutine. What can be told is written also when the driver's counters cannot be
+// read, which is the error.
 func (d *Device) WriteMetrics(w io.Writer) error {
 	h, err := monitor.ReadSysfs(os.DirFS(d.sysfs()))
 	if errors.Is(err, monitor.ErrNone) {
@@ -60,9 +60,7 @@ func head(b *bytes.Buffer, name, kind, help string) {
 }
 
 func (d *Device) writeState(b *bytes.Buffer, h *monitor.Health) {
-	const simulated, state = "basalt_device_simulated", "basalt_neuron_state"
-	head(b, simulated, "gauge", "1 where no hardware computes: nothing here measures any.")
-	fmt.Fprintf(b, "%s{device=%q} %d\n", simulated, d.info.Kind, number(d.Fake()))
+	const state = "basalt_neuron_state"
 	now := Good
 	switch {
 	case d.usage.isLost():

@@ -52,7 +52,7 @@ func wantLines(t *testing.T, text string, lines ...string) {
 }
 
 // TestMetricsOfADevice: one page has the runs, the driver's counters and neuron-monitor's report,
-// scraped while steps run, and says that the device is not real.
+// scraped while steps run.
 func TestMetricsOfADevice(t *testing.T) {
 	s := newScene(t)
 	s.cfg.Sysfs = driverTree(t)
@@ -78,7 +78,6 @@ func TestMetricsOfADevice(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	wantLines(t, scrape(t, d),
-		`basalt_device_simulated{device="neuron"} 1`,
 		`basalt_neuron_state 0`,
 		`basalt_neuron_runs_total{kind="prefill"} 1`,
 		`basalt_neuron_runs_total{kind="decode"} 0`,
@@ -136,7 +135,7 @@ func TestMetricsWithoutSources(t *testing.T) {
 	if err := d.WriteMetrics(&b); err == nil || !strings.Contains(err.Error(), "sram_ecc") {
 		t.Errorf("error %v", err)
 	}
-	wantLines(t, b.String(), `basalt_device_simulated{device="neuron"} 1`)
+	wantLines(t, b.String(), `basalt_neuron_state 0`)
 }
 
 // TestMonitorMustStart: a command that is not there keeps the device from opening.

@@ -10,7 +10,6 @@ import (
 	"basalt/models"
 	"basalt/neuron/export"
 	"basalt/neuron/lower"
-	"basalt/runtime"
 )
 
 // neuronFlags say where --device neuron finds its graphs and its library.
@@ -79,14 +78,6 @@ type neuronVerifyCmd struct {
 const allowFake = "BASALT_ALLOW_FAKE_NRT"
 
 func fakeAllowed() bool { return os.Getenv(allowFake) == "1" }
-
-// refuseFake keeps figures of the fake runtime out of every record.
-func refuseFake(info runtime.DeviceInfo) error {
-	if slices.Contains(info.Features, "FAKE-RUNTIME") {
-		return fmt.Errorf("%s: nothing is measured on it", info.Name)
-	}
-	return nil
-}
 
 // Run writes an export.
 func (c *neuronExportCmd) Run() error {

@@ -164,6 +164,10 @@ func TestNeuronStepsKeepTheShape(t *testing.T) {
 	}
 	askAll(t, s.url, "llama2", all)
 	found = scraped(t, s.url)
+	host := scraped(t, serve(t, model).url)
+	if v, ok := host[`basalt_device_simulated{device="cpu"}`]; v != 0 || !ok {
+		t.Errorf("the CPU is simulated: %g (%t)", v, ok)
+	}
 	if n, ok := found["basalt_neuron_mixed_steps_total"]; n != 0 || !ok {
 		t.Errorf("%g steps are mixed (%t)", n, ok)
 	}

@@ -38,6 +38,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close(), closeAudit(cfg.Audit))
 	}
+	cfg.Devices = append(cfg.Devices, stamp{dev.Info()})
 	if metrics, ok := dev.(server.DeviceMetrics); ok {
 		cfg.Devices = append(cfg.Devices, metrics)
 	}
