@@ -203,8 +203,10 @@ func TestThePromptsAreInTheLogOnlyIfTheOperatorSaysSo(t *testing.T) {
 		return a.read(num)[num-1]
 	}
 	config("GET", "", 200, "{}")
-	config("PUT", `{`, 400, "not the JSON")
-	config("PUT", `{}`, 400, "loggingConfig is missing")
+	config("PUT", `{`, 400, "not valid JSON")
+	config("PUT", `{}`, 400, "loggingConfig is required")
+	config("PUT", `{"loggingConfig":{"textDataDelivery":true}}`, 400, "not supported")
+	config("PUT", `{"loggingConfig":{"textDataDeliveryEnabled":1}}`, 400, "true or false")
 	config("PUT", `{"loggingConfig":{"s3Config":{"bucketName":"b"}}}`, 400, "--audit")
 	config("PUT", `{"loggingConfig":{"cloudWatchConfig":{}}}`, 400, "--audit")
 	config("PUT", `{"loggingConfig":{"textDataDeliveryEnabled":true}}`, 200, "{}")
@@ -243,6 +245,17 @@ func TestThePromptsAreInTheLogOnlyIfTheOperatorSaysSo(t *testing.T) {
 	if r := last(); strings.Contains(r.raw, `"Hi`) {
 		t.Errorf("the text is still recorded: %s", r.raw)
 	}
+}
+
+func FuzzDecodeLogging(f *testing.F) {
+	f.Add([]byte(`{"loggingConfig":{"textDataDeliveryEnabled":true,"s3Config":{}}}`))
+	f.Add([]byte(`{"loggingConfig":{"audioDataDeliveryEnabled":false}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := decodeLogging(body)
+		if err == nil && d == nil || err != nil && err.Message == "" {
+			t.Errorf("%v %v", d, err)
+		}
+	})
 }
 
 // TestTheAPIAloneLetsNothingIn: the operator must allow what an admin asks for.

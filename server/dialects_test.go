@@ -59,6 +59,13 @@ func testEveryFamilyIsAnswered(t *testing.T, start starter) {
 		"messages":[{"role":"user","content":"Hi"}]}`, "stop_reason")
 	try("tiny", `{"messages":[{"role":"user","content":[{"text":"Hi"}]}],
 		"inferenceConfig":{"maxTokens":3}}`, "stopReason")
+	// The three forms of imported models, by the ARN that the list tells.
+	arn := field(t, f.do("GET", "/imported-models", ""), "modelSummaries", "0", "modelArn").(string)
+	arn = strings.NewReplacer(":", "%3A", "/", "%2F").Replace(arn)
+	try(arn, `{"prompt":"a","max_gen_len":3}`, "stop_reason")
+	try(arn, `{"prompt":"a","max_tokens":3}`, "choices", "0", "finish_reason")
+	try(arn, `{"messages":[{"role":"user","content":"Hi"}],"max_tokens":3}`, "choices", "0",
+		"finish_reason")
 	f = start(t, setup{noEOS: true, aliases: []string{
 		"mistral.m", "deepseek.d", "cohere.c", "amazon.a",
 	}})

@@ -142,6 +142,8 @@ func TestRawSecondRequests(t *testing.T) {
 	try("no slash", get("ping"), "400 "+gone)
 	try("absolute path", get("http://localhost/ping"), "400 200")
 	try("absolute path of another host", get("http://evil/ping"), "400")
+	try("a foreign :authority", strings.Replace(get("/ping"), "localhost", "evil.site", 1), "other")
+	try("a foreign origin", get("/ping", "origin", "http://evil.example"), "other")
 	try("Host beside :authority, the same", get("/ping", "host", "localhost"), "200")
 	try("Host beside :authority, another", get("/ping", "host", "evil"), "400")
 	try("two Hosts", get("/ping", "host", "localhost", "host", "localhost"), "400")

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"encoding/json"
-
 	"basalt/server/api"
 	"basalt/server/audit"
 )
@@ -39,7 +37,7 @@ func (s *Server) getLogging(r *request) reply {
 }
 
 func (s *Server) putLogging(r *request) reply {
-	d, err := s.decodeLogging(r.body)
+	d, err := decodeLogging(r.body)
 	if err == nil {
 		err = s.changeLogging(r, d)
 	}
@@ -56,26 +54,37 @@ func (s *Server) deleteLogging(r *request) reply {
 	return s.loggingReply(r, struct{}{})
 }
 
-func (s *Server) decodeLogging(body []byte) (*audit.Delivery, *api.Error) {
-	var in struct {
-		Config *struct {
-			audit.Delivery
-			S3         json.RawMessage `json:"s3Config"`
-			CloudWatch json.RawMessage `json:"cloudWatchConfig"`
-		} `json:"loggingConfig"`
+// decodeLogging reads the body of PutModelInvocationLoggingConfiguration.
+func decodeLogging(body []byte) (*audit.Delivery, *api.Error) {
+	root, err := api.ParseJSON(body)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, api.Errorf(api.Invalid, "the body is not the JSON of a logging configuration")
+	o, d := root.Object(), &audit.Delivery{}
+	if v, ok := o.Need("loggingConfig"); ok {
+		c := v.Object()
+		for name, to := range map[string]*bool{
+			"textDataDeliveryEnabled": &d.Text, "imageDataDeliveryEnabled": &d.Image,
+			"embeddingDataDeliveryEnabled": &d.Embedding, "videoDataDeliveryEnabled": &d.Video,
+			"audioDataDeliveryEnabled": &d.Audio,
+		} {
+			*to = c.Bool(name).Or(false)
+		}
+		for _, name := range []string{"s3Config", "cloudWatchConfig"} {
+			if at, ok := c.Get(name); ok {
+				at.FailWith(ownDestination(name))
+			}
+		}
+		refuseUnread(c)
 	}
-	switch {
-	case in.Config == nil:
-		return nil, api.FieldError("loggingConfig", "loggingConfig is missing")
-	case len(in.Config.S3) > 0:
-		return nil, ownDestination("s3Config")
-	case len(in.Config.CloudWatch) > 0:
-		return nil, ownDestination("cloudWatchConfig")
+	refuseUnread(o)
+	return d, root.Err()
+}
+
+func refuseUnread(o *api.Object) {
+	for _, v := range o.Unread() {
+		v.Fail("is not supported; leave it out")
 	}
-	return &in.Config.Delivery, nil
 }
 
 func ownDestination(field string) *api.Error {

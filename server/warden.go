@@ -107,7 +107,10 @@ func (d *warden) readBlock(b *api.Block, a *api.Assessment, marked bool) {
 	for i := range b.Content {
 		d.readBlock(&b.Content[i], a, marked)
 	}
-	if b.Kind != api.BlockText {
+	if b.Kind == api.BlockToolUse {
+		d.readInput(b, a, marked)
+	}
+	if b.Kind != api.BlockText && b.Kind != api.BlockReasoning {
 		return
 	}
 	if marked && !b.Guard {
@@ -115,6 +118,19 @@ func (d *warden) readBlock(b *api.Block, a *api.Assessment, marked bool) {
 		return
 	}
 	b.Text = d.rail.Check(b.Text, guardrail.Input, a)
+}
+
+// readInput looks at the arguments of an earlier call. What a policy would mask in them is blocked:
+// they are JSON.
+func (d *warden) readInput(b *api.Block, a *api.Assessment, marked bool) {
+	text := string(b.Input)
+	if marked && !b.Guard {
+		a.Total += len([]rune(text))
+		return
+	}
+	if d.rail.Check(text, guardrail.Input, a) != text {
+		b.Input = []byte("{}")
+	}
 }
 
 // finish makes a whole answer what the client may have.

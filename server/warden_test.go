@@ -82,6 +82,29 @@ func testGuardrailsStopPrompts(t *testing.T, start starter) {
 	}
 }
 
+// TestGuardrailsLookEverywhere: words are found wherever a prompt may have them.
+func TestGuardrailsLookEverywhere(t *testing.T) {
+	f := startGuarded(t, start)
+	try := func(content, more, want string) {
+		t.Helper()
+		a := f.post(conversePath, `{"messages":[{"role":"user","content":[{"text":"Hi"}]},
+			{"role":"assistant","content":[`+content+`]},{"role":"user","content":[
+			{"toolResult":{"toolUseId":"t","content":[{"text":"x"}]}}]}],
+			"inferenceConfig":{"maxTokens":3}`+more+`,"guardrailConfig":{
+			"guardrailIdentifier":"in","guardrailVersion":"DRAFT"}}`)
+		if got := field(t, a, "stopReason"); got != want {
+			t.Errorf("%s %s: %v %s", content, more, got, a.body)
+		}
+	}
+	call := `{"toolUse":{"toolUseId":"t","name":"f","input":{"a":"X"}}}`
+	const found, fine = "guardrail_intervened", "max_tokens"
+	try(call, "", fine)
+	try(strings.Replace(call, "X", "a forbidden word", 1), "", found)
+	try(`{"reasoningContent":{"reasoningText":{"text":"a forbidden word"}}},`+call, "", found)
+	try(`{"text":"a forbidden word"},`+call, "", found)
+	try(call, `,"system":[{"text":"a forbidden word"}]`, found)
+}
+
 func TestGuardrailsMaskPrompts(t *testing.T) { both(t, testGuardrailsMaskPrompts) }
 
 func testGuardrailsMaskPrompts(t *testing.T, start starter) {

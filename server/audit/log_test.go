@@ -2,7 +2,9 @@ package audit
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -291,5 +293,42 @@ func TestDeliveryIsKept(t *testing.T) {
 	l = open(t, Config{Dir: dir, Key: key})
 	if _, set := l.Delivery(); set {
 		t.Error("it is still there")
+	}
+}
+
+// TestAnchorsGoToSyslog: what a log host got proves the log.
+func TestAnchorsGoToSyslog(t *testing.T) {
+	host, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = host.Close() }()
+	anchors, err := OpenAnchors("syslog:udp:" + host.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, key := t.TempDir(), newKey(t)
+	l := open(t, Config{Dir: dir, Key: key, Anchors: anchors, AnchorRecords: 2})
+	for range 4 {
+		if err := l.Append([]byte(`{"a":1}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeLog(t, l)
+	var got bytes.Buffer
+	buf := make([]byte, 4096)
+	for range 2 {
+		if err := host.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, _, err := host.ReadFrom(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Write(append(bytes.TrimSpace(buf[:n]), '\n'))
+	}
+	r, err := Verify(dir, key.Public().(ed25519.PublicKey), &got)
+	if err != nil || r.Anchors != 2 || r.LastAnchor != 4 || r.Unprotected() != 0 {
+		t.Errorf("%+v %v", r, err)
 	}
 }

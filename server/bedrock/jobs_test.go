@@ -124,3 +124,23 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 	})
 }
+
+func FuzzQuery(f *testing.F) {
+	f.Add("maxResults=3&nextToken=x&sortOrder=Ascending")
+	f.Add("submitTimeAfter=2099-01-01T00%3A00%3A00Z&statusEquals=Completed&nameContains=%zz")
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, async := range []bool{false, true} {
+			if _, err := ParseJobFilter(query, async); err != nil && err.Code != api.Invalid {
+				t.Errorf("%q: %v", query, err)
+			}
+		}
+		c := &Control{Models: []api.ModelInfo{{ID: "m"}}}
+		for _, list := range []func(string) ([]byte, *api.Error){
+			c.FoundationModels, c.Profiles, c.ImportedModels,
+		} {
+			if body, err := list(query); err == nil && !json.Valid(body) {
+				t.Errorf("%q: %s", query, body)
+			}
+		}
+	})
+}

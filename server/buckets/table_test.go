@@ -147,3 +147,23 @@ func TestTheTableIsReadAgain(t *testing.T) {
 	write(t, path, "buckets: [")
 	mustFind(t, table, "x", "s3://y-data/k")
 }
+
+// FuzzTable: a bucket that is taken has tenants, and is either a folder or a store.
+func FuzzTable(f *testing.F) {
+	f.Add([]byte("buckets:\n  data: {tenants: [a], folder: /nowhere}\n"))
+	f.Add([]byte("buckets: {data: {tenants: [a], endpoint: \"https://h\", access-key: A}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		table, err := parse(data)
+		if err != nil {
+			return
+		}
+		for name, b := range table {
+			if len(b.Tenants) == 0 || (b.folder == nil) == (b.store == nil) || !validBucket(name) {
+				t.Errorf("%q was taken", data)
+			}
+			if b.folder != nil {
+				_ = b.folder.root.Close()
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -417,4 +418,37 @@ func TestQuotas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func FuzzPolicy(f *testing.F) {
+	f.Add([]byte("principals:\n  a: {models: [\"*\"], operations: [inference], priority: -1}\n"))
+	f.Add([]byte("principals: {a: {subjects: [\"CN=a\"], guardrail: {id: x, version: \"1\"}}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := parsePolicy(data)
+		if err != nil {
+			return
+		}
+		for name, g := range p.Principals {
+			if g == nil || !validName(name) {
+				t.Errorf("%q was taken", name)
+			}
+			g.MayDo("Converse", true)
+			g.MayUse("m")
+		}
+	})
+}
+
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte("k p bearer sha256:" + strings.Repeat("00", 32) +
+		" expires:2027-01-31T00:00:00Z\n"))
+	f.Add([]byte("# a comment\nk p access sealed:AAAA\n"))
+	seal, err := NewSeal([]byte(NewSealKey()))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if k, err := readKeys(bytes.NewReader(data), seal); err == nil && k == nil {
+			t.Error("no keys and no error")
+		}
+	})
 }
