@@ -12,6 +12,8 @@ type Config struct {
 	Kernels string
 	// NVML is the management library's file; "" finds libnvidia-ml.so.1.
 	NVML string
+	// BLAS and NCCL are the files of cuBLASLt and NCCL; "" finds them by their names.
+	BLAS, NCCL string
 	// StepTimeout is how long a step may take before the GPU counts as hung; 0 is a minute.
 	StepTimeout time.Duration
 }

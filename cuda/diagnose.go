@@ -3,9 +3,12 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"basalt/cuda/blas"
 	"basalt/cuda/driver"
 	"basalt/kernels"
 )
@@ -28,12 +31,40 @@ func (d *Device) reportHealth(w io.Writer) error {
 	return err
 }
 
+// reportLibraries says which of NVIDIA's optional libraries there are.
+func reportLibraries(w io.Writer, c Config) error {
+	lt, err := blas.Open(c.BLAS)
+	if err != nil {
+		_, err = fmt.Fprintf(w, "cuBLASLt      none: our own kernels multiply; for its own, "+
+			"install libcublas of CUDA 13 or 12 (%s)\n", firstLine(err))
+	} else {
+		_, err = fmt.Fprintf(w, "cuBLASLt      %s (%s)\n", lt.Version, lt.Path)
+		lt.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if v, err := blas.FindNCCL(c.NCCL); err == nil {
+		_, err := fmt.Fprintf(w, "NCCL          %s: a model runs on one GPU, nothing uses it\n", v)
+		return err
+	}
+	_, err = fmt.Fprintln(w, "NCCL          none: a model runs on one GPU, nothing needs it")
+	return err
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
 // Diagnose says what the machine has of CUDA, what is missing and what to do.
 func Diagnose(w io.Writer, c Config) error {
 	d, err := open(c)
 	if err != nil {
-		_, err = fmt.Fprintf(w, "cuda device   none: %v\n", advised(err))
-		return err
+		if _, err = fmt.Fprintf(w, "cuda device   none: %v\n", advised(err)); err != nil {
+			return err
+		}
+		return reportLibraries(w, c)
 	}
 	defer func() { _ = d.Close() }()
 	v := driver.Version()
@@ -42,7 +73,7 @@ func Diagnose(w io.Writer, c Config) error {
 		float64(d.gpu.Memory)/(1<<30), v/1000, v%1000/10); err != nil {
 		return err
 	}
-	if err := d.reportHealth(w); err != nil {
+	if err := errors.Join(d.reportHealth(w), reportLibraries(w, c)); err != nil {
 		return err
 	}
 	images, err := kernels.Native()

@@ -60,7 +60,8 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 func cudaConfig(gpu int) cuda.Config {
 	return cuda.Config{
 		Ordinal: gpu, Kernels: os.Getenv("BASALT_KERNELS"), Library: os.Getenv("BASALT_LIBCUDA"),
-		NVML: os.Getenv("BASALT_LIBNVML"),
+		NVML: os.Getenv("BASALT_LIBNVML"), BLAS: os.Getenv("BASALT_LIBCUBLASLT"),
+		NCCL: os.Getenv("BASALT_LIBNCCL"),
 	}
 }
 
