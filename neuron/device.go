@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"basalt/neuron/export"
@@ -49,6 +50,10 @@ type Device struct {
 	info     runtime.DeviceInfo
 	usage    *usage
 	reports  *reports
+
+	healthLock sync.Mutex
+	health     *monitor.Health // what the driver said at healthRead; nil for nothing
+	healthRead time.Time
 }
 
 // New reads the export, opens the library and compares the two.

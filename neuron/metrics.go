@@ -10,6 +10,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"basalt/neuron/lower"
 	"basalt/neuron/monitor"
@@ -46,6 +48,38 @@ func (d *Device) WriteMetrics(w io.Writer) error {
 	return errors.Join(err, e)
 }
 
+// String is how /health calls the state.
+func (s State) String() string {
+	return [...]string{Good: "good", Degraded: "degraded", Lost: "dead"}[s]
+}
+
+// Health is "good", "degraded" (it computes and wants an operator) or "dead", and why. It may be
+// called from any goroutine. The driver's counters are read every few seconds at most.
+func (d *Device) Health() (state, why string) {
+	const keep = 5 * time.Second
+	d.healthLock.Lock()
+	defer d.healthLock.Unlock()
+	if time.Since(d.healthRead) > keep {
+		d.health, _ = monitor.ReadSysfs(os.DirFS(d.sysfs()))
+		d.healthRead = time.Now()
+	}
+	s, why := d.state(d.health)
+	return s.String(), why
+}
+
+// state judges the device by its runs and by what the driver counts, if that is known.
+func (d *Device) state(h *monitor.Health) (State, string) {
+	if err := d.usage.why(); err != nil {
+		return Lost, err.Error()
+	}
+	if h != nil {
+		if list := h.Problems(); len(list) > 0 {
+			return Degraded, strings.Join(list, "; ")
+		}
+	}
+	return Good, ""
+}
+
 // number is 1 for true.
 func number(b bool) int {
 	if b {
@@ -61,13 +95,7 @@ func head(b *bytes.Buffer, name, kind, help string) {
 
 func (d *Device) writeState(b *bytes.Buffer, h *monitor.Health) {
 	const state = "basalt_neuron_state"
-	now := Good
-	switch {
-	case d.usage.isLost():
-		now = Lost
-	case h != nil && len(h.Problems()) > 0:
-		now = Degraded
-	}
+	now, _ := d.state(h)
 	head(b, state, "gauge", "0 good, 1 degraded, 2 lost.")
 	fmt.Fprintf(b, "%s %d\n", state, now)
 }

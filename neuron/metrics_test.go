@@ -102,6 +102,13 @@ func TestMetricsOfABadDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	health := func(state, reason string) {
+		t.Helper()
+		if s, why := d.Health(); s != state || !strings.Contains(why, reason) {
+			t.Errorf("health %s: %s, want %s: %s", s, why, state, reason)
+		}
+	}
+	health("degraded", "4 uncorrected errors in the SRAM of device 0")
 	wantLines(t, scrape(t, d), `basalt_neuron_state 1`,
 		`basalt_neuron_ecc_errors_total{device="0",memory="sram",kind="uncorrected"} 4`)
 	t.Setenv("FAKE_NRT_FAULT", "nrt_execute:1:1004;nrt_execute:2:101")
@@ -110,6 +117,7 @@ func TestMetricsOfABadDevice(t *testing.T) {
 			t.Error("a faulty run ended well")
 		}
 	}
+	health("dead", "cannot recover")
 	wantLines(t, scrape(t, d), `basalt_neuron_state 2`,
 		`basalt_neuron_run_errors_total{status="1004"} 1`,
 		`basalt_neuron_run_errors_total{status="101"} 2`)

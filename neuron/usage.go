@@ -16,7 +16,7 @@ type usage struct {
 	mixed    int64   // steps with both
 	failures map[nrt.Status]int64
 	others   int64 // failures without a status of the library
-	lost     bool
+	lost     error // what ended the device
 }
 
 // runs are the runs of one kind of bucket.
@@ -57,11 +57,14 @@ func (u *usage) ran(b lower.Bucket, tokens int, d time.Duration, err error) {
 			u.failures = make(map[nrt.Status]int64)
 		}
 		u.failures[status.Status]++
-		u.lost = u.lost || status.Broken()
+		if u.lost == nil && status.Broken() {
+			u.lost = err
+		}
 	}
 }
 
-func (u *usage) isLost() bool {
+// why is what ended the device, nil while it lives.
+func (u *usage) why() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.lost

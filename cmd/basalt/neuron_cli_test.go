@@ -209,6 +209,10 @@ func TestNeuronMetricsOfTheServer(t *testing.T) {
 			t.Errorf("%s is %g (%t), want %g", name, got, ok, v)
 		}
 	}
+	const ailing = "2 uncorrected errors in the memory of device 1"
+	if status, text := get(t, s.url+"/health"); status != 200 || !strings.Contains(text, ailing) {
+		t.Errorf("health %d: %s", status, text)
+	}
 	if found[`basalt_neuron_runs_total{kind="decode"}`] < 23 {
 		t.Errorf("no decode runs in %v", found)
 	}
