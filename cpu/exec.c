@@ -1,4 +1,7 @@
+#define _POSIX_C_SOURCE 199309L
 #include "exec.h"
+
+#include <time.h>
 
 static void run_op(worker *w, const op *o) {
     switch (o->kind) {
@@ -35,12 +38,29 @@ static void run_op(worker *w, const op *o) {
     }
 }
 
+// This thread's time on a processor: what others take of it does not count.
+static int64_t own_time(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void run_timed(worker *w, int i) {
+    int64_t start = own_time();
+    run_op(w, w->e->ops + i);
+    w->e->spent[w->thread * w->e->num_ops + i] += own_time() - start;
+}
+
 static void run_step(void *arg, int thread) {
     exec *e = arg;
     worker w = {e, e->scratch + thread, thread};
     bs_compute_angles(&w);
     for (int i = 0; i < e->num_ops; i++) {
-        run_op(&w, e->ops + i);
+        if (e->spent) {
+            run_timed(&w, i);
+        } else {
+            run_op(&w, e->ops + i);
+        }
         if (i + 1 < e->num_ops) bs_pool_barrier(e->pool);
     }
 }

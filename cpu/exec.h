@@ -182,6 +182,7 @@ typedef struct {
     output out;
     uint32_t ticket;
     int32_t failed; // memory for counts could not be had
+    int64_t *spent; // [thread][num_ops] nanoseconds of processor time; NULL: not measured
 } exec;
 
 typedef struct {
