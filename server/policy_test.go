@@ -248,6 +248,32 @@ const limitPolicy = `principals:
   last: {models: ["*"], operations: [inference], priority: 5}
 `
 
+// TestWhatGeneratesNothingIsLimitedToo: counting and checking cost work as well.
+func TestWhatGeneratesNothingIsLimitedToo(t *testing.T) {
+	for _, d := range []deed{
+		{"CountTokens", "POST", "/model/tiny/count-tokens", `{"input":{"converse":{"messages":[` +
+			`{"role":"user","content":[{"text":"Hi"}]}]}}}`, nil},
+		{"CountMessageTokens", "POST", "/v1/messages/count_tokens", messageCount, nil},
+		{"Tokenize", "POST", "/tokenize", `{"prompt":"Hi"}`, nil},
+		{"ApplyGuardrail", "POST", "/guardrail/in/version/DRAFT/apply",
+			`{"source":"INPUT","content":[{"text":{"text":"a"}}]}`, nil},
+	} {
+		p := newPeople(t, limitPolicy, "slow", "one")
+		cfg := p.config()
+		cfg.Guardrails = readGuardrails(t)
+		f := start(t, setup{cfg: cfg})
+		for n := range 4 {
+			a := f.do(d.method, d.path, d.body, "x-api-key", p.bearer["slow"])
+			if want := 200 + n/3*229; a.status != want {
+				t.Errorf("%s, request %d: %d %s, want %d", d.name, n, a.status, a.body, want)
+			}
+			if a = f.do(d.method, d.path, d.body, "x-api-key", p.bearer["one"]); a.status != 200 {
+				t.Errorf("%s, one by one: %d %s", d.name, a.status, a.body)
+			}
+		}
+	}
+}
+
 func TestPolicyLimits(t *testing.T) { both(t, testPolicyLimits) }
 
 func testPolicyLimits(t *testing.T, start starter) {

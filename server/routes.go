@@ -14,6 +14,7 @@ import (
 	"basalt/server/anthropic"
 	"basalt/server/api"
 	"basalt/server/bedrock"
+	"basalt/server/identity"
 	"basalt/server/openai"
 )
 
@@ -239,6 +240,11 @@ func (s *Server) dispatch(r *request, d *dialect, routes []route) reply {
 		if err := s.permit(r, &routes[i]); err != nil {
 			return s.refuse(r, d, err)
 		}
+		lease, err := s.countIn(r, &routes[i])
+		if err != nil {
+			return s.refuse(r, d, err)
+		}
+		defer lease.End(0)
 		p := routes[i].serve(s, r)
 		s.allowOrigin(r, &p)
 		return p
@@ -246,6 +252,15 @@ func (s *Server) dispatch(r *request, d *dialect, routes []route) reply {
 	p := s.refuse(r, d, api.Errorf(api.MethodNotAllowed, "this path takes %s", methods[2:]))
 	p.set("Allow", methods[2:])
 	return p
+}
+
+// countIn takes what costs work and generates nothing, such as counting tokens, out of its
+// principal's limits. Generations count themselves, as they outlive this.
+func (s *Server) countIn(r *request, t *route) (*identity.Lease, *api.Error) {
+	if t.method != "POST" || !t.inference || t.invokes {
+		return &identity.Lease{}, nil
+	}
+	return s.meter.Begin(r.who)
 }
 
 // refuse makes the reply for an error and records it.

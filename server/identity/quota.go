@@ -75,7 +75,8 @@ func (m *Meter) of(name string) *account {
 	return a
 }
 
-// Lease is one request's share of its principal's limits, from Begin to End.
+// Lease is one request's share of its principal's limits, from Begin to End. The zero value is no
+// share of anything.
 type Lease struct {
 	account  *account
 	who      *Principal
@@ -130,6 +131,9 @@ func (l *Lease) Reserve(tokens int) *api.Error {
 // End counts a request out that used so many tokens. It may be called more than once; the first
 // call counts.
 func (l *Lease) End(used int) {
+	if l.account == nil {
+		return
+	}
 	l.account.mu.Lock()
 	defer l.account.mu.Unlock()
 	if l.ended {
