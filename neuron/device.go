@@ -117,7 +117,7 @@ func (d *Device) describe(v nrt.Version) {
 	d.info = runtime.DeviceInfo{
 		Kind: "neuron", Name: fmt.Sprintf("%s, libnrt %s", s.Target, v), Threads: s.TP, Async: true,
 		Features: []string{
-			s.Target, fmt.Sprintf("lnc%d", s.LNC), fmt.Sprintf("tp%d", s.TP), s.Compute,
+			s.Target, fmt.Sprintf("lnc%d", s.LNC), fmt.Sprintf("tp%d", s.TP), s.Products(),
 			"NoMixedBatch", "MaxPrefillsPerRun=1", fmt.Sprintf("Buckets=%d", len(s.Buckets)),
 		},
 	}

@@ -96,7 +96,7 @@ func (c *neuronExportCmd) Run() error {
 		return err
 	}
 	fmt.Printf("%s: %d graphs for %s, %d x LNC %d, %s products, %s weights, %s cache\n", c.Out,
-		len(out.Graphs), s.Target, s.TP, s.LNC, s.Compute, s.Weights, s.KV)
+		len(out.Graphs), s.Target, s.TP, s.LNC, s.Products(), s.Weights, s.KV)
 	fmt.Printf("each core: weights %s, cache %s (%d blocks, %d tokens), other %s\n",
 		formatBytes(out.Memory.Weights), formatBytes(out.Memory.Cache), s.Blocks,
 		s.Blocks*s.BlockSize, formatBytes(out.Memory.Other))

@@ -28,6 +28,14 @@ type Settings struct {
 	Buckets    []lower.Bucket `json:"buckets"`
 }
 
+// Products is what matrix products multiply: f32, bf16, or bf16x2 for activations in two parts.
+func (s *Settings) Products() string {
+	if s.Compute == "bf16" && s.TwoParts {
+		return "bf16x2"
+	}
+	return s.Compute
+}
+
 // Targets are the values of --target. The compiler's reference lists those up to trn2; trn3 is the
 // name in AWS's nkipy and in the compiler's own messages.
 func Targets() []string { return []string{"trn3", "trn2", "trn1", "trn1n", "inf2"} }
