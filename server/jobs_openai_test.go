@@ -61,8 +61,8 @@ func batchEnds() []string { return []string{"completed", "failed", "expired", "c
 
 func TestFilesOfOpenAI(t *testing.T) { both(t, testFilesOfOpenAI) }
 
-func testFilesOfOpenAI(t *testing.T, _ starter) {
-	y := newYard(t, setup{h2: strings.HasSuffix(t.Name(), "2")})
+func testFilesOfOpenAI(t *testing.T, start starter) {
+	y := newYardBy(t, start, setup{})
 	text := strings.Repeat("x", 300_000) + "\n"
 	id := y.uploaded(t, text)
 	a := y.do("GET", "/v1/files/"+id, "")

@@ -203,8 +203,10 @@ func TestAJobOfAPrefixWithConverse(t *testing.T) {
 
 // TestBucketsOfOthers: what the table does not give to a tenant is refused before anything is
 // done.
-func TestBucketsOfOthers(t *testing.T) {
-	y := newYard(t, setup{})
+func TestBucketsOfOthers(t *testing.T) { both(t, testBucketsOfOthers) }
+
+func testBucketsOfOthers(t *testing.T, start starter) {
+	y := newYardBy(t, start, setup{})
 	y.write(t, "mine/in.jsonl", llamaRecords(1))
 	y.write(t, "theirs/in.jsonl", llamaRecords(1))
 	f := func(input, output, extra, want string) {

@@ -77,8 +77,10 @@ func TestDocumentsOfBuckets(t *testing.T) {
 }
 
 // TestDocumentsThatMayNotBeRead: what the table does not give is denied before anything is opened.
-func TestDocumentsThatMayNotBeRead(t *testing.T) {
-	y := newYard(t, setup{cfg: Config{Limits: Limits{MaxBody: 20 << 10}}})
+func TestDocumentsThatMayNotBeRead(t *testing.T) { both(t, testDocumentsThatMayNotBeRead) }
+
+func testDocumentsThatMayNotBeRead(t *testing.T, start starter) {
+	y := newYardBy(t, start, setup{cfg: Config{Limits: Limits{MaxBody: 20 << 10}}})
 	const secret = "the secret of another tenant"
 	y.write(t, "theirs/a.txt", secret)
 	y.write(t, "mine/a.txt", "text")

@@ -403,7 +403,7 @@ func TestKeysAreRevokedUnderConnections(t *testing.T) {
 func testKeysAreRevokedUnderConnections(t *testing.T, start starter) {
 	p := newPeople(t, "", "acme")
 	f := start(t, setup{cfg: p.config()})
-	h2 := strings.HasSuffix(t.Name(), "2")
+	h2 := !strings.HasSuffix(t.Name(), "HTTP1")
 	signed := func() int {
 		s := testsign.Signer{
 			Access: p.access["acme"].ID, Secret: p.access["acme"].Secret, Authority: h2,

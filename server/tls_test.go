@@ -223,7 +223,7 @@ func testCertificatesAreCredentials(t *testing.T, start starter) {
 	}
 	asStranger := newTransport(&setup{
 		cfg: cfg, roots: s.roots, cert: s.pair("stranger"),
-		h2: strings.HasSuffix(t.Name(), "2"),
+		h2: !strings.HasSuffix(t.Name(), "HTTP1"),
 	})
 	defer asStranger.CloseIdleConnections()
 	ci := f.http
