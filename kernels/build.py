@@ -27,7 +27,8 @@ SPECIFIC = {"sm90a": "90a", "sm100f": "100f", "sm120f": "120f"}
 # What the PTX of every kernel of a source must contain.
 MUST_HAVE = {"linear_sm90a": "wgmma.mma_async", "attention_sm90a": "wgmma.mma_async",
              "linear_sm100f": "tcgen05.mma", "attention_sm100f": "tcgen05.mma",
-             "nvfp4_sm120f": "block_scale"}
+             "nvfp4_sm120f": "block_scale", "linear_tile": "cp.async.cg",
+             "attention_tile": "cp.async.cg"}
 # Prefill may keep more than registers hold; nothing that decode runs may.
 MAY_SPILL = re.compile(r"bs_linear_\w+_(64|128)$|bs_attention_\w+_(tile|sm\w+)$")
 

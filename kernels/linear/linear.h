@@ -154,12 +154,13 @@ DEVICE void store_tile(float *y, const float *total, const float *factors, const
     }
 }
 
-// rows16 tiles of 16 outputs times cols8 tiles of 8 rows of x: [M, k] x [n, k] -> [M, stride].
-#define LINEAR(name, rows16, cols8, load, mma, half)                                              \
-    LINEAR_BY(name, rows16, cols8, load, mma, half, 0)
+// rows16 tiles of 16 outputs times cols8 tiles of 8 rows of x: [M, k] x [n, k] -> [M, stride]. A
+// warp has the weights of ahead groups under way together: more where they are few.
+#define LINEAR(name, rows16, cols8, ahead, load, mma, half)                                       \
+    LINEAR_BY(name, rows16, cols8, ahead, load, mma, half, 0)
 
 // The same, and sums are multiplied by a factor of their row where by_row (small.h).
-#define LINEAR_BY(name, rows16, cols8, load, mma, half, by_row)                                   \
+#define LINEAR_BY(name, rows16, cols8, ahead, load, mma, half, by_row)                            \
     KERNEL(256)                                                                                   \
     name(float *y, const float *x, const void *w, const void *scales, const float *bias,          \
          const step_head *h, const row_tile *tiles, const int *rows, int m, int n, int k,         \
@@ -174,17 +175,21 @@ DEVICE void store_tile(float *y, const float *total, const float *factors, const
         const float *factors = take_factors(&mat, n, by_row);                                     \
         float acc[rows16][cols8][4] = {{{0}}};                                                    \
         int end = min_int(groups, (warp + 1) * run), tiles16 = (n + 15) / 16;                     \
-        for (int g = warp * run; g < end; g++) {                                                  \
-            fragments f[rows16];                                                                  \
-            UNROLL for (int r = 0; r < rows16; r++) {                                             \
-                mat.tile = min_int((int)blockIdx.x * rows16 + r, tiles16 - 1);                    \
-                load(&f[r], &mat, g);                                                             \
+        for (int g = warp * run; g < end; g += ahead) {                                           \
+            fragments f[ahead][rows16];                                                           \
+            UNROLL for (int j = 0; j < ahead; j++) {                                              \
+                UNROLL for (int r = 0; r < rows16; r++) {                                         \
+                    mat.tile = min_int((int)blockIdx.x * rows16 + r, tiles16 - 1);                \
+                    load(&f[j][r], &mat, min_int(g + j, end - 1));                                \
+                }                                                                                 \
             }                                                                                     \
-            UNROLL for (int s = 0; s < 4; s++) {                                                  \
+            UNROLL for (int s = 0; s < 4 * ahead; s++) {                                          \
+                if (g + s / 4 >= end) break;                                                      \
                 UNROLL for (int c = 0; c < cols8; c++) {                                          \
                     u32 b[2];                                                                     \
                     load_rows(b, &act, 8 * c, 4 * g + s, half);                                   \
-                    UNROLL for (int r = 0; r < rows16; r++) mma(acc[r][c], (u32 *)&f[r].a[s], b); \
+                    UNROLL for (int r = 0; r < rows16; r++)                                       \
+                        mma(acc[r][c], (u32 *)&f[s / 4][r].a[s % 4], b);                          \
                 }                                                                                 \
             }                                                                                     \
         }                                                                                         \

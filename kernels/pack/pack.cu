@@ -103,3 +103,11 @@ KERNEL(256) bs_widen(float *to, const u8 *from, int format, int n) {
     int i = (int)(blockIdx.x * 256 + threadIdx.x);
     if (i < n) to[i] = value_at(format, from, i);
 }
+
+// Rows of floats [rows, k] in 16 bits, as a library's product reads them: row blockIdx.y.
+KERNEL(256) bs_narrow(u16 *to, const float *x, int k, int half) {
+    int i = (int)(blockIdx.x * 256 + threadIdx.x);
+    if (i >= k) return;
+    u64 at = (u64)blockIdx.y * k + i;
+    to[at] = half ? to_f16(x[at]) : to_bf16(x[at]);
+}
