@@ -3,7 +3,7 @@
 // vpmaddubsw multiplies unsigned codes by signed activations and adds pairs in 16 bits. With codes
 // below 16 a pair is at most 15 * 127 * 2 = 3810, so 8 pairs add up exactly in 16 bits (30480) and
 // one vpmaddwd widens them: 2 instructions for 32 products. Codes below 32 are widened every 4
-// pairs (31496), codes below 64 every 2 (32004). Bytes are split into their two nibbles.
+// pairs (31496). Bytes are split into their two nibbles.
 #ifndef BASALT_CPU_DOT_AVX2_H
 #define BASALT_CPU_DOT_AVX2_H
 
@@ -40,9 +40,8 @@ INL vi widen_pairs(vi s) {
     return (vi){_mm256_madd_epi16(s.a, ones), _mm256_madd_epi16(s.b, ones)};
 }
 
-INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
-    vi part[MAX_ROWS];
-    EACH_ROW(r, m) part[r] = vi_set(0);
+// part[r] += codes * activations of one block, in 16 bits.
+INL void pairs4(int m, const uint8_t *codes, const act_block *const *x, vi *part) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         vi c = {load32(codes + 64 * j), load32(codes + 64 * j + 32)};
@@ -51,7 +50,30 @@ INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
         vi high = {high_nibbles(c.a), high_nibbles(c.b)};
         EACH_ROW(r, m) part[r] = add_pairs(part[r], high, spread(x[r], j + 4));
     }
+}
+
+INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    vi part[MAX_ROWS];
+    EACH_ROW(r, m) part[r] = vi_set(0);
+    pairs4(m, codes, x, part);
     EACH_ROW(r, m) sum[r] = vi_add(sum[r], widen_pairs(part[r]));
+}
+
+// Sums that start from what the offset takes away stay within what codes less their offset can
+// reach in either sign: 8 * 127 * 16 for Q4_0, and 32 * 127 * 8 for half a block of Q6_K.
+#define SIGNED_PRODUCTS
+
+INL vi start_pairs(const int16_t *minus) {
+    int32_t v;
+    memcpy(&v, minus, sizeof v);
+    return vi_set(v);
+}
+
+INL void signed4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    vi part[MAX_ROWS];
+    EACH_ROW(r, m) part[r] = start_pairs(x[r]->minus_pairs);
+    pairs4(m, codes, x, part);
+    EACH_ROW(r, m) sum[r] = widen_pairs(part[r]);
 }
 
 // The fifth bits of group g, in place.
@@ -101,17 +123,16 @@ INL __m256i code6(const uint8_t *codes, int g, int half) {
 }
 
 // The sum of k 16*half to 16*half+15 alone: those have a scale of their own.
-INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
-#pragma GCC unroll 2
-    for (int g = 4 * half; g < 4 * half + 4; g += 2) {
+INL void signed6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+    vi part[MAX_ROWS];
+    EACH_ROW(r, m) part[r] = start_pairs(x[r]->minus_pairs_6[half]);
+#pragma GCC unroll 4
+    for (int g = 4 * half; g < 4 * half + 4; g++) {
         vi c = {code6(codes, g, 0), code6(codes, g, 1)};
-        vi d = {code6(codes, g + 1, 0), code6(codes, g + 1, 1)};
-        EACH_ROW(r, m) {
-            vi p = add_pairs(vi_set(0), c, spread(x[r], g));
-            p = add_pairs(p, d, spread(x[r], g + 1));
-            sum[r] = vi_add(sum[r], widen_pairs(p));
-        }
+        EACH_ROW(r, m) part[r] = add_pairs(part[r], c, spread(x[r], g));
+        if (m > 5) IN_ORDER();
     }
+    EACH_ROW(r, m) sum[r] = widen_pairs(part[r]);
 }
 
 // Q8_0 would overflow pairs of 16 bits, so its codes and activations are widened to 16 bits each:

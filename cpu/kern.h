@@ -60,6 +60,9 @@ typedef struct {
     float ds;           // d * sum of q
     int32_t minus_low;  // -(sum of q[0..15])
     int32_t minus_high; // -(sum of q[16..31])
+    // Sums of half of the q each: of those with k % 4 < 2, and of the others.
+    int16_t minus_pairs[2];      // -8 * sum of q
+    int16_t minus_pairs_6[2][2]; // -32 * sum of q[0..15], and of q[16..31]
     int8_t q[BLOCK];
 } act_block;
 

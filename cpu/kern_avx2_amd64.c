@@ -11,7 +11,7 @@
 #define KERNEL_ROWS 6
 #define EACH_ROWS(f, name) f(name, 1) f(name, 2) f(name, 3) f(name, 4) f(name, 5) f(name, 6)
 #define Q8_ROWS 4
-#define Q6_ROWS 4
+#define Q6_ROWS KERNEL_ROWS
 #define ROW_FORM_BF16 FORM_F32
 #define KERNELS bs_kernels_avx2
 #define KERNELS_NAME "avx2"

@@ -101,7 +101,20 @@ INL vi minus_sum(const act_block *x, int shift) {
     return vi_shl(vi_add(vi_set(x->minus_low), vi_set(x->minus_high)), shift);
 }
 
-// Codes are unsigned; the sums start from what their offset takes away.
+#ifndef SIGNED_PRODUCTS
+// Products of codes less 8, and of half a block of codes less 32: codes are unsigned, and the sums
+// start from what the offset takes away.
+INL void signed4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    EACH_ROW(r, m) sum[r] = minus_sum(x[r], 3);
+    dot4(m, codes, x, sum);
+}
+
+INL void signed6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+    EACH_ROW(r, m) sum[r] = vi_shl(vi_set(half ? x[r]->minus_high : x[r]->minus_low), 5);
+    dot6(m, codes, x, half, sum);
+}
+#endif
+
 INL void tile_q4_0(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
@@ -112,8 +125,7 @@ INL void tile_q4_0(int m, const tile_args *t) {
     for (int b = t->k / BLOCK; b > 0; b--, w += 256, s += 32) {
         vi sum[MAX_ROWS];
         f = fetch_ahead(f, lines, 4);
-        EACH_ROW(r, m) sum[r] = minus_sum(x[r], 3);
-        dot4(m, w, x, sum);
+        signed4(m, w, x, sum);
         vf d = vf_load_f16(s);
         EACH_ROW(r, m) {
             acc[r] = add_block(acc[r], sum[r], d, x[r]->d);
@@ -198,14 +210,10 @@ INL void tile_q6_k(int m, const tile_args *t) {
         for (int i = 0; i < 8; i++, w += 384) {
             vi sum[MAX_ROWS];
             f = fetch_ahead(f, lines, 6);
-            EACH_ROW(r, m) sum[r] = vi_shl(vi_set(x[r]->minus_low), 5);
-            dot6(m, w, x, 0, sum);
+            signed6(m, w, x, 0, sum);
             vf scale = vf_mul(d, vf_load_s8(s + 32 + 32 * i));
-            EACH_ROW(r, m) {
-                acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
-                sum[r] = vi_shl(vi_set(x[r]->minus_high), 5);
-            }
-            dot6(m, w, x, 1, sum);
+            EACH_ROW(r, m) acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
+            signed6(m, w, x, 1, sum);
             scale = vf_mul(d, vf_load_s8(s + 48 + 32 * i));
             EACH_ROW(r, m) {
                 acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
