@@ -120,8 +120,8 @@ func (d *warden) readBlock(b *api.Block, a *api.Assessment, marked bool) {
 	b.Text = d.rail.Check(b.Text, guardrail.Input, a)
 }
 
-// readInput looks at the arguments of an earlier call. What a policy would mask in them is blocked:
-// they are JSON.
+// readInput looks at the arguments of an earlier call. They are JSON, in which nothing can be
+// masked: where something would be, they are left out.
 func (d *warden) readInput(b *api.Block, a *api.Assessment, marked bool) {
 	text := string(b.Input)
 	if marked && !b.Guard {
