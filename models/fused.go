@@ -35,9 +35,8 @@ func splitFused(c runtime.Checkpoint, f family) (runtime.Checkpoint, error) {
 			set.cut(t, func(e int) string { return expert(e, f.downst) })
 			continue
 		}
-		if s := t.Scales; s != nil && t.Shape[1]/2%s.Rows != 0 && s.Rows < t.Shape[1] {
-			return nil, fmt.Errorf("tensor %q: scales of %d rows do not part its halves of %d",
-				name, s.Rows, t.Shape[1]/2)
+		if err := halveScales(&t); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", name, err)
 		}
 		// Gate and up follow one another, so the stack is one of twice as many half matrices.
 		t.Shape = []int{2 * t.Shape[0], t.Shape[1] / 2, t.Shape[2]}
@@ -52,4 +51,24 @@ func splitFused(c runtime.Checkpoint, f family) (runtime.Checkpoint, error) {
 		return c, nil
 	}
 	return set, nil
+}
+
+// halveScales makes the scales of a stack those of its half matrices: blocks part where the halves
+// do, or there is one row of blocks, which each half gets.
+func halveScales(t *runtime.Tensor) error {
+	s := t.Scales
+	switch {
+	case s == nil || t.Shape[1]/2%s.Rows == 0:
+		return nil
+	case s.Rows < t.Shape[1]:
+		return fmt.Errorf("scales of %d rows do not part its halves of %d", s.Rows, t.Shape[1]/2)
+	}
+	twice := *s
+	twice.Data = nil
+	for e := range t.Shape[0] {
+		each := piece(s.Data, e, t.Shape[0])
+		twice.Data = append(append(twice.Data, each...), each...)
+	}
+	t.Scales = &twice
+	return nil
 }

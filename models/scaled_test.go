@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -24,8 +25,8 @@ func fileWith(t *testing.T, tensors map[string]stored) *safetensors.Checkpoint {
 	header, at := map[string]any{}, 0
 	for _, name := range slices.Sorted(maps.Keys(tensors)) {
 		x := tensors[name]
-		bytes := map[string]int{"U8": 1, "F8_E4M3": 1, "BF16": 2, "F32": 4}
-		size := product(x.shape) * bytes[x.dtype]
+		widths := map[string]int{"U8": 1, "F8_E4M3": 1, "BF16": 2, "F32": 4}
+		size := product(x.shape) * widths[x.dtype]
 		header[name] = map[string]any{
 			"dtype": x.dtype, "shape": x.shape, "data_offsets": []int{at, at + size},
 		}
@@ -140,8 +141,8 @@ func TestStackedExpertsKeepTheirScales(t *testing.T) {
 			halves[i] = x
 		}
 		a, b := halves[0], halves[1]
-		if shared := &a.Scales.Data[0] == &b.Scales.Data[0]; shared != same {
-			t.Errorf("gate and up share scales: %v", shared)
+		if equal := bytes.Equal(a.Scales.Data, b.Scales.Data); equal != same {
+			t.Errorf("gate and up have the same scales: %v", equal)
 		}
 	}
 	f(map[string]stored{
@@ -155,6 +156,10 @@ func TestStackedExpertsKeepTheirScales(t *testing.T) {
 	f(map[string]stored{
 		stem + "gate_up_proj":       {"F8_E4M3", []int{3, 8, 64}},
 		stem + "gate_up_proj_scale": {"F32", []int{3, 1, 1}},
+	}, true)
+	f(map[string]stored{
+		stem + "gate_up_proj":           {"F8_E4M3", []int{3, 96, 130}},
+		stem + "gate_up_proj_scale_inv": {"F32", []int{3, 1, 2}},
 	}, true)
 }
 

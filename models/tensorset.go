@@ -19,8 +19,8 @@ func (s tensorSet) Tensor(name string) (runtime.Tensor, bool) {
 // Names implements runtime.Checkpoint.
 func (s tensorSet) Names() []string { return slices.Sorted(maps.Keys(s)) }
 
-// cut slices a stack [n, rows, columns] along its first axis; part i is called name(i). Scales are
-// cut into as many pieces, or shared by parts that follow one another where there are fewer.
+// cut slices a stack [n, rows, columns], and its scales, along its first axis; part i is called
+// name(i).
 func (s tensorSet) cut(t runtime.Tensor, name func(i int) string) {
 	for i := range t.Shape[0] {
 		part := runtime.Tensor{
@@ -29,10 +29,6 @@ func (s tensorSet) cut(t runtime.Tensor, name func(i int) string) {
 		if t.Scales != nil {
 			scales := *t.Scales
 			scales.Data = piece(scales.Data, i, t.Shape[0])
-			if matrices := len(t.Scales.Data) / 4; scales.DType == runtime.F32 &&
-				matrices < t.Shape[0] && matrices > 0 { // one for both halves of a fused matrix
-				scales.Data = piece(t.Scales.Data, i*matrices/t.Shape[0], matrices)
-			}
 			part.Scales = &scales
 		}
 		s[name(i)] = part
