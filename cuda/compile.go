@@ -26,6 +26,8 @@ type launch struct {
 	k    *kernel
 	args []uint64
 	set  func(d *dims, l *driver.Launch) bool
+
+	library *libraryProduct // in place of a kernel
 }
 
 // compiler turns one program into launches.
@@ -182,7 +184,7 @@ func (k *kernel) cells(args []any) []uint64 {
 // put appends a launch.
 func (k *compiler) put(set func(d *dims, l *driver.Launch) bool, name string, args ...any) {
 	fn := k.dev.kernel(name)
-	k.x.list = append(k.x.list, launch{fn, fn.cells(args), set})
+	k.x.list = append(k.x.list, launch{k: fn, args: fn.cells(args), set: set})
 }
 
 // fill makes the launch of a list's entry; false when it does not run.

@@ -80,6 +80,11 @@ type product struct {
 
 // product appends the variants of a product, of which one runs: rows of x that a block takes.
 func (k *compiler) product(p *product) {
+	if k.byLibrary(p) {
+		// Rows that the library took were not laid out in tiles for the next product.
+		k.tiledNow = tiledInput{}
+		defer func() { k.tiledNow = tiledInput{} }()
+	}
 	sizes := []int{8, 16, 64}
 	if p.w.kind == "f32" || p.tiles != 0 {
 		sizes = sizes[:1]

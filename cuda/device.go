@@ -36,6 +36,7 @@ type Device struct {
 
 	arch     archKernels
 	disabled []string
+	library  *library
 	monitor  *monitor // nil without NVML
 	// unwatched is why health is not known, or not by events.
 	unwatched error
@@ -113,7 +114,11 @@ func (d *Device) start() error {
 	if err := d.loadKernels(); err != nil {
 		return err
 	}
-	return d.checkArch()
+	if err := d.checkArch(); err != nil {
+		return err
+	}
+	d.openLibrary()
+	return nil
 }
 
 // loadKernels takes machine code where the binary, or the folder, has it for this GPU, else PTX.
@@ -222,6 +227,9 @@ func (d *Device) Info() runtime.DeviceInfo {
 	if driver.Has("fake_get") {
 		features = append(features, "FAKE-RUNTIME")
 	}
+	if d.library != nil {
+		features = append(features, "cuBLASLt "+d.library.lt.Version)
+	}
 	return runtime.DeviceInfo{
 		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory, Features: features, Async: true,
 	}
@@ -240,6 +248,7 @@ func (d *Device) Close() error {
 	for _, m := range d.modules {
 		_ = m.Close()
 	}
+	d.library.close()
 	d.gpu.Leave()
 	return d.gpu.Close()
 }

@@ -59,6 +59,8 @@ func (k *compiler) buffers(regs []driver.Ptr, plan *runtime.Plan) []buffer {
 	add(&x.out, 4*x.maxSamples*(2+2*runtime.MaxLogprobs))
 	add(&x.in, x.inBytes)
 	add(&x.tiled, k.tiledBytes())
+	add(&x.narrow, k.narrowBytes())
+	add(&x.workspace, k.workspaceBytes())
 	return list
 }
 
@@ -101,6 +103,9 @@ func (w *weights) need() int64 {
 				kind, shift := kindNeeded(&t)
 				data, scales := layoutOf(kind, shift, t.Shape[0], t.Shape[1])
 				once(weight.Name, (data+scales+32)*int64(len(weight.Parts)))
+				if w.k.dev.library.takes(weight, &t) {
+					once("plain "+weight.Name, int64(len(t.Data)))
+				}
 			default:
 				once(weight.Name, int64(4*t.NumValues()))
 			}

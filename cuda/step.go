@@ -25,6 +25,9 @@ type executable struct {
 	perTile, units, partBytes, inBytes   int
 	wideTile                             int // tokens of a tile of prefill's attention
 	in, out, queries, parts, tiled       driver.Ptr
+	narrow, workspace                    driver.Ptr // of a library's products
+	plans                                []*libraryProduct
+	eager                                bool // the step's kernels are launched one by one
 	scratch, counts, logits              driver.Ptr
 	cache                                []cacheLayer
 	moe                                  moeScratch
@@ -77,6 +80,9 @@ func (x *executable) Close() error {
 func (x *executable) release() {
 	if x.dev.lost == nil {
 		x.dropGraphs()
+		for _, l := range x.plans {
+			l.close()
+		}
 		for _, p := range x.held {
 			_ = x.dev.gpu.Free(p)
 		}
@@ -206,14 +212,25 @@ func (x *executable) run(d *dims, decode bool) error {
 	if g := x.graphs[*d]; decode && g != nil {
 		return x.stream.Replay(g)
 	}
+	x.eager = !decode
 	n := 0
 	for i := range x.list {
+		if l := x.list[i].library; l != nil {
+			if !l.wanted(d) {
+				continue
+			}
+			if err := errors.Join(x.launchNow(n), l.run(d)); err != nil {
+				return err
+			}
+			n = 0
+			continue
+		}
 		if x.list[i].fill(d, &x.launches[n]) {
 			n++
 		}
 	}
 	if !decode {
-		return x.named(x.stream.Launch(x.launches[:n]), n)
+		return x.launchNow(n)
 	}
 	g, err := x.stream.Capture(x.launches[:n])
 	if err != nil {
@@ -223,6 +240,14 @@ func (x *executable) run(d *dims, decode bool) error {
 	return x.stream.Replay(g)
 }
 
+// launchNow enqueues the first n launches.
+func (x *executable) launchNow(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return x.named(x.stream.Launch(x.launches[:n]), n)
+}
+
 // named says which kernel of the launches failed.
 func (x *executable) named(err error, n int) error {
 	var at *driver.LaunchError
@@ -230,7 +255,7 @@ func (x *executable) named(err error, n int) error {
 		return err
 	}
 	for i := range x.list {
-		if x.list[i].k.fn == x.launches[at.Index].Fn {
+		if x.list[i].k != nil && x.list[i].k.fn == x.launches[at.Index].Fn {
 			return fmt.Errorf("kernel %s: %w", x.list[i].k.name, err)
 		}
 	}

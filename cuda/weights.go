@@ -18,6 +18,7 @@ const stageBytes = 16 << 20
 type matrix struct {
 	kind                  string // of kernel: f32, f16, bf16, q8, q4, f8, f8b, mx4, nv4
 	n, k, shift           int
+	plain                 driver.Ptr // row after row, for a library; 0 where none multiplies by it
 	data, scales          driver.Ptr
 	dataUnits, scaleUnits int // of a part, in 16 bytes
 }
@@ -217,7 +218,7 @@ func (w *weights) matrix(weight *runtime.Weight) (*matrix, error) {
 		w.loaded(part)
 	}
 	w.matrices[weight.Name] = m
-	return m, nil
+	return m, w.plain(m, weight, &t)
 }
 
 // pack uploads a part, some tiles of 16 rows at a time.

@@ -30,21 +30,22 @@ type cli struct {
 // modelFlags say how a model is loaded and run.
 type modelFlags struct {
 	neuronFlags
-	Device       string        `default:"cpu" enum:"cpu,cuda,neuron,reference,null" help:"Where to run: cpu, cuda (an NVIDIA GPU), neuron (Trainium), reference or null."`
-	GPU          int           `name:"gpu" placeholder:"N" help:"Number of the GPU that --device cuda takes, among those the driver shows."`
-	Ctx          int           `placeholder:"N" help:"Greatest number of tokens in a sequence (default: the model's, as memory allows)."`
-	KVDtype      string        `name:"kv-dtype" placeholder:"TYPE" help:"Precision of the KV cache: f32 or bf16 (default: f32 for F32 models, else bf16)."`
-	KVMemory     byteSize      `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what the sequences can use, at most a third of the free memory)."`
-	Threads      int           `placeholder:"N" help:"Worker threads of the CPU device (default: one for each core)."`
-	ISA          string        `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx2, neon or portable."`
-	StepTime     time.Duration `hidden:"" help:"How long each step of the null device takes."`
-	Quantize     string        `placeholder:"TYPE" help:"Quantise the weights at load: q8_0 or q4_0 all matrices, or a type of basalt quantize such as q4_k_m or q4_0_search."`
-	Load         string        `default:"auto" enum:"auto,dummy" help:"auto reads files; dummy makes random weights for a named shape, for benches."`
-	DummySeed    uint64        `default:"1" hidden:"" help:"Seed of dummy weights."`
-	ChatTemplate string        `type:"existingfile" placeholder:"FILE" help:"Chat template (Jinja) to use instead of the model's own."`
-	MaxSeqs      int           `default:"64" placeholder:"N" help:"Sequences that run at the same time."`
-	StepTokens   int           `default:"256" placeholder:"N" help:"Token budget of a step: more is faster prefill, fewer is a steadier stream."`
-	MaxQueue     int           `default:"1024" placeholder:"N" help:"Requests that may wait; more are refused with a throttling error."`
+	Device        string        `default:"cpu" enum:"cpu,cuda,neuron,reference,null" help:"Where to run: cpu, cuda (an NVIDIA GPU), neuron (Trainium), reference or null."`
+	GPU           int           `name:"gpu" placeholder:"N" help:"Number of the GPU that --device cuda takes, among those the driver shows."`
+	Ctx           int           `placeholder:"N" help:"Greatest number of tokens in a sequence (default: the model's, as memory allows)."`
+	KVDtype       string        `name:"kv-dtype" placeholder:"TYPE" help:"Precision of the KV cache: f32 or bf16 (default: f32 for F32 models, else bf16)."`
+	KVMemory      byteSize      `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what the sequences can use, at most a third of the free memory)."`
+	Deterministic bool          `default:"true" negatable:"" help:"Give a request the same bits in every batch; =false lets cuBLASLt multiply (--device cuda)."`
+	Threads       int           `placeholder:"N" help:"Worker threads of the CPU device (default: one for each core)."`
+	ISA           string        `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx2, neon or portable."`
+	StepTime      time.Duration `hidden:"" help:"How long each step of the null device takes."`
+	Quantize      string        `placeholder:"TYPE" help:"Quantise the weights at load: q8_0 or q4_0 all matrices, or a type of basalt quantize such as q4_k_m or q4_0_search."`
+	Load          string        `default:"auto" enum:"auto,dummy" help:"auto reads files; dummy makes random weights for a named shape, for benches."`
+	DummySeed     uint64        `default:"1" hidden:"" help:"Seed of dummy weights."`
+	ChatTemplate  string        `type:"existingfile" placeholder:"FILE" help:"Chat template (Jinja) to use instead of the model's own."`
+	MaxSeqs       int           `default:"64" placeholder:"N" help:"Sequences that run at the same time."`
+	StepTokens    int           `default:"256" placeholder:"N" help:"Token budget of a step: more is faster prefill, fewer is a steadier stream."`
+	MaxQueue      int           `default:"1024" placeholder:"N" help:"Requests that may wait; more are refused with a throttling error."`
 }
 
 type serveCmd struct {

@@ -99,7 +99,7 @@ func serveOn(t *testing.T, dev runtime.Device) (url string) {
 // the published engine's.
 func TestCUDATokensAhead(t *testing.T) {
 	useFakeGPU(t, "0")
-	f := modelFlags{Device: "cuda"}
+	f := modelFlags{Device: "cuda", Deterministic: true}
 	dev, err := openDevice(&f)
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,8 @@ func TestCUDADeadGPU(t *testing.T) {
 // and offline benches refuse the fake.
 func TestCUDABenchServe(t *testing.T) {
 	useFakeGPU(t, "0")
-	p := serve(t, "stories-260k", "--load", "dummy", "--device", "cuda", "--ctx", "64")
+	p := serve(t, "stories-260k", "--load", "dummy", "--device", "cuda", "--ctx", "64",
+		"--deterministic=false")
 	out := mustOutput(t, "bench", "serve", "--url", p.url, "--vocab", "500", "--num-prompts", "4",
 		"--input-len", "8", "--output-len", "4", "--max-concurrency", "1,2")
 	if strings.Count(out, "Total generated tokens:                    16") != 2 {
@@ -214,6 +215,9 @@ func TestCUDABenchServe(t *testing.T) {
 		"--device", "cuda").CombinedOutput()
 	if err == nil || !strings.Contains(string(refused), "nothing is measured on it") {
 		t.Errorf("bench offline on the fake gives %v\n%s", err, refused)
+	}
+	if !strings.Contains(p.log.String(), "cuBLASLt") {
+		t.Errorf("the server does not say what it found of cuBLASLt:\n%s", p.log)
 	}
 	t.Setenv("BASALT_ALLOW_FAKE_CUDA", "")
 	refused, err = exec.Command(path, "run", "--device", "cuda", storiesModel,

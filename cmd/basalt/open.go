@@ -45,7 +45,7 @@ func openDevice(f *modelFlags) (runtime.Device, error) {
 	case "cpu":
 		return cpu.New(cpu.Config{Threads: f.Threads, ISA: f.ISA})
 	case "cuda":
-		return openCUDA(f.GPU)
+		return openCUDA(f)
 	case "neuron":
 		return openNeuron(&f.neuronFlags, f.NeuronDir)
 	case "reference":
@@ -66,10 +66,17 @@ func cudaConfig(gpu int) cuda.Config {
 }
 
 // openCUDA opens a GPU. The fake driver of the tests needs two variables to be taken.
-func openCUDA(gpu int) (runtime.Device, error) {
-	dev, err := cuda.Open(cudaConfig(gpu))
-	if err != nil || os.Getenv("BASALT_ALLOW_FAKE_CUDA") == "1" {
-		return dev, err
+func openCUDA(f *modelFlags) (runtime.Device, error) {
+	c := cudaConfig(f.GPU)
+	c.AnyOrder = !f.Deterministic
+	dev, err := cuda.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	info := dev.Info()
+	fmt.Fprintf(os.Stderr, "basalt: %s: %s\n", info.Name, strings.Join(info.Features, ", "))
+	if os.Getenv("BASALT_ALLOW_FAKE_CUDA") == "1" {
+		return dev, nil
 	}
 	if err := refuseFake(dev.Info()); err != nil {
 		return nil, errors.Join(err, dev.Close())

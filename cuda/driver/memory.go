@@ -77,6 +77,9 @@ func (s *Stream) Close() error { return wrap("cuStreamDestroy", s.s.Destroy()) }
 // Wait blocks until the queue is empty.
 func (s *Stream) Wait() error { return wrap("cuStreamSynchronize", s.s.Synchronize()) }
 
+// Handle is the driver's own, for libraries that enqueue work.
+func (s *Stream) Handle() unsafe.Pointer { return s.handle() }
+
 func (s *Stream) handle() unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&s.s)) }
 
 // Upload enqueues a copy of the first n bytes of pinned memory, from an offset.
