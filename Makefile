@@ -50,7 +50,7 @@ test-isa: prereq ## the AVX-512 and NEON kernels, emulated on x86-64 (SIMDe, QEM
 	@command -v $(ARM64) >/dev/null && command -v $(firstword $(QEMU)) >/dev/null && \
 	  test -e /usr/include/simde/x86/avx512.h || { echo "apt-get install $(ISA_DEBS)"; exit 1; }
 	sh cpu/testdata/kernels.sh $(CACHE)/kernels/native "portable best" "" $(CC) -O2
-	sh cpu/testdata/kernels.sh $(CACHE)/kernels/avx512 avx512 "" $(CC) -O2 -Wno-psabi -DBASALT_EMULATE
+	sh cpu/testdata/kernels.sh $(CACHE)/kernels/avx512 "avx512 avx512-bf16" "" $(CC) -O2 -Wno-psabi -DBASALT_EMULATE
 	sh cpu/testdata/kernels.sh $(CACHE)/kernels/neon neon "$(QEMU)" $(ARM64) -O2
 	CGO_ENABLED=1 CGO_CFLAGS="-O2 -Wno-psabi -DBASALT_EMULATE" $(GO) test -timeout 20m ./cpu
 	CGO_ENABLED=1 GOARCH=arm64 CC=$(ARM64) $(GO) test -timeout 20m -exec "$(QEMU)" ./cpu

@@ -194,7 +194,7 @@ func (k *compiler) layoutBatch() {
 	e.out.top_logprobs = first(array[C.float](k.mem, o.MaxTokens*runtime.MaxLogprobs))
 	e.counts = first(array[*C.uint32_t](k.mem, o.MaxSeqs))
 
-	e.split_blocks = max(1, splitPositions/e.padded_block)
+	e.split_blocks = max(1, C.int32_t(k.dev.split)/e.padded_block)
 	e.lanes = e.split_blocks * e.padded_block
 	e.max_group, e.units = max(e.max_group, 1), max(e.units, 1)
 	splits := (int(e.max_blocks) + int(e.split_blocks) - 1) / int(e.split_blocks)

@@ -9,5 +9,5 @@
 //
 // Every sum has one order that depends on nothing but the weights' formats and absolute positions,
 // so a row gives the same bits in any batch, chunking and number of threads. Instruction sets agree
-// too, but where AVX-512 multiplies pairs of BF16 (testdata/kernels.c holds all of them to it).
+// too, but for the one that multiplies pairs of BF16 (testdata/kernels.c holds all of them to it).
 package cpu

@@ -1,6 +1,5 @@
-// Products of one block on AVX-512 VNNI and BF16. vpdpbusd adds four products of unsigned codes and
-// signed activations to each 32-bit lane, exactly; vdpbf16ps adds the products of a pair of BF16 to
-// each float lane. One register holds one group: 16 columns x 4 k.
+// Products of one block on AVX-512 VNNI. vpdpbusd adds four products of unsigned codes and signed
+// activations to each 32-bit lane, exactly. One register holds one group: 16 columns x 4 k.
 #ifndef BASALT_CPU_DOT_AVX512_H
 #define BASALT_CPU_DOT_AVX512_H
 
@@ -73,7 +72,9 @@ INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     for (int g = 0; g < 8; g++) add_group(m, line(codes + 64 * g), x, g, sum);
 }
 
-// BF16 products take rows of BF16; an odd last k is paired with zero on both sides.
+#if defined(ROUND_BF16)
+// vdpbf16ps adds the products of a pair of BF16 to each float lane. It takes rows of BF16; an odd
+// last k is paired with zero on both sides.
 #define BF16_PRODUCTS
 
 INL void tile_bf16(int m, const tile_args *t) {
@@ -109,5 +110,6 @@ static double peak_bf16(int64_t rounds) {
     (void)keep;
     return 4.0 * TILE * 8 * (double)rounds;
 }
+#endif
 
 #endif

@@ -15,7 +15,7 @@ const blockSize = 16
 // isas are the instruction sets that this processor runs.
 func isas(t testing.TB) []string {
 	var names []string
-	for _, name := range []string{"portable", "avx2", "avx512", "neon"} {
+	for _, name := range []string{"portable", "avx2", "avx512", "avx512-bf16", "neon"} {
 		if d, err := New(Config{Threads: 1, ISA: name}); err == nil {
 			names = append(names, name)
 			if err := d.Close(); err != nil {

@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"regexp"
 	"testing"
 
 	"basalt/internal/golden"
@@ -16,8 +15,7 @@ const (
 )
 
 // TestPortableTokensAreTheNative: along every golden path, the portable kernels choose the ids that
-// the processor's own kernels choose. AVX-512 rounds what it multiplies by BF16 (TestGoldens bounds
-// that): there, weights of BF16 are left out and the cache is F32.
+// the processor's own kernels choose.
 func TestPortableTokensAreTheNative(t *testing.T) {
 	native, portable := open(t, Config{}), open(t, Config{ISA: "portable"})
 	name := native.Info().Features[0]
@@ -28,17 +26,11 @@ func TestPortableTokensAreTheNative(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rounds, kv := name == "avx512", runtime.BF16
-	if rounds {
-		kv = runtime.F32
-	}
 	positions, ties := 0, 0
 	for _, e := range entries {
 		t.Run(e.Name, func(t *testing.T) {
-			if rounds && regexp.MustCompile("(?i)bf(loat)?16").MatchString(e.File.Weights) {
-				t.Skipf("%s rounds the activations", name)
-			}
-			want, got := goldenRows(t, native, e, kv), goldenRows(t, portable, e, kv)
+			want := goldenRows(t, native, e, runtime.BF16)
+			got := goldenRows(t, portable, e, runtime.BF16)
 			n, tied := compareTokens(t, e, got, want)
 			positions, ties = positions+n, ties+tied
 		})

@@ -19,7 +19,15 @@ static int runs_avx512(void) {
 #else
     return runs_avx2() && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+           __builtin_cpu_supports("avx512vnni");
+#endif
+}
+
+static int runs_avx512_bf16(void) {
+#if defined(BASALT_EMULATE)
+    return runs_avx2();
+#else
+    return runs_avx512() && __builtin_cpu_supports("avx512bf16");
 #endif
 }
 #endif
@@ -41,6 +49,7 @@ static int wanted(const char *name, const kernels *k) {
 const kernels *bs_kernels(const char *name) {
 #if defined(__x86_64__)
     if (wanted(name, &bs_kernels_avx512) && runs_avx512()) return &bs_kernels_avx512;
+    if (strcmp(name, "avx512-bf16") == 0 && runs_avx512_bf16()) return &bs_kernels_avx512_bf16;
     if (wanted(name, &bs_kernels_avx2) && runs_avx2()) return &bs_kernels_avx2;
 #elif defined(__aarch64__)
     if (wanted(name, &bs_kernels_neon) && runs_neon()) return &bs_kernels_neon;

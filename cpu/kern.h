@@ -149,12 +149,13 @@ typedef struct {
 
 extern const kernels bs_kernels_portable;
 #if defined(__x86_64__)
-extern const kernels bs_kernels_avx2, bs_kernels_avx512;
+extern const kernels bs_kernels_avx2, bs_kernels_avx512, bs_kernels_avx512_bf16;
 #elif defined(__aarch64__)
 extern const kernels bs_kernels_neon;
 #endif
 
-// The best kernels of this processor, or those named; NULL when it cannot run them.
+// The best kernels of this processor that round no activation, or those named; NULL when it cannot
+// run them.
 const kernels *bs_kernels(const char *name);
 
 INL uint16_t bf16_round(float x) {

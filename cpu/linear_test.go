@@ -79,7 +79,7 @@ func productBounds(isa string, dtype runtime.DType) bounds {
 	if _, block := dtype.Quant(); block {
 		return bounds{1e-2, 2e-2}
 	}
-	if isa == "avx512" && dtype == runtime.BF16 {
+	if isa == "avx512-bf16" && dtype == runtime.BF16 {
 		return bounds{5e-3, 2e-2} // activations are rounded to BF16
 	}
 	return bounds{2e-6, 1e-5}

@@ -26,7 +26,7 @@ func boundsOf(isa string, weights, kv runtime.DType) bounds {
 	switch {
 	case block:
 		return bounds{5e-2, 1}
-	case isa == "avx512" && (weights == runtime.BF16 || kv == runtime.BF16):
+	case isa == "avx512-bf16" && (weights == runtime.BF16 || kv == runtime.BF16):
 		return bounds{2e-2, 1} // products of BF16 round activations, queries and probabilities
 	case kv == runtime.BF16:
 		return bounds{1e-3, 5e-3} // a key or value may be rounded to the other side

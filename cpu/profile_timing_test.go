@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,11 +26,9 @@ func (c tiedHead) Tensor(name string) (runtime.Tensor, bool) {
 	return c.Checkpoint.Tensor(name)
 }
 
-// publishedModel compiles the 1B shape as a file of the data type has it: those of 4 bits keep the
-// output matrix in Q6_K.
-func publishedModel(b *testing.B, dtype runtime.DType, o runtime.CompileOptions) (
-	*models.Model, *executable,
-) {
+// publishedShape is the 1B shape as a file of the data type has it: those of 4 bits keep the output
+// matrix in Q6_K.
+func publishedShape(b *testing.B, dtype runtime.DType) *models.Model {
 	b.Helper()
 	load := func(d runtime.DType) *models.Model {
 		m, err := models.Load("llama-3.2-1b", models.LoadOptions{
@@ -46,6 +45,14 @@ func publishedModel(b *testing.B, dtype runtime.DType, o runtime.CompileOptions)
 		m.Checkpoint = tiedHead{m.Checkpoint, load(runtime.Q6_K).Checkpoint,
 			last.Weights[0].Parts[0]}
 	}
+	return m
+}
+
+func publishedModel(b *testing.B, dtype runtime.DType, o runtime.CompileOptions) (
+	*models.Model, *executable,
+) {
+	b.Helper()
+	m := publishedShape(b, dtype)
 	e := compile(b, open(b, Config{}), m.Program, m.Checkpoint, o)
 	return m, e.(*executable)
 }
@@ -105,4 +112,94 @@ func profileSteps(b *testing.B, e *executable, batch *runtime.Batch) {
 	}
 	rate := float64(batch.NumTokens()) * steps / time.Since(start).Seconds()
 	b.Logf("%.1f tok/s%s%s", rate, table, line("elsewhere", elsewhere))
+}
+
+// longOptions leave room for 32k tokens and a chunk of prefill behind 8k.
+var longOptions = runtime.CompileOptions{
+	KVBytes: 2 << 30, KVDType: runtime.BF16, BlockSize: 16, MaxTokens: 512, MaxSeqs: 1,
+	MaxContext: 32<<10 + 16,
+}
+
+// fillCache writes small numbers to all of the cache: pages that nobody wrote are read from one.
+func fillCache(e *executable) {
+	n := int(e.e.layer_bytes) * e.prog.KV.Layers
+	for _, b := range [][]byte{slice[byte](e.e.keys, n), slice[byte](e.e.values, n)} {
+		for i := range b {
+			b[i] = 0x3c
+		}
+	}
+}
+
+// BenchmarkLongContext measures attention alone in steps of the 1B shape behind a long context: of
+// one token, by the bytes of keys and values, and of a chunk of 512, by its multiplications and
+// additions; as if all threads always worked on it.
+func BenchmarkLongContext(b *testing.B) {
+	m, e := publishedModel(b, runtime.Q4_0, longOptions)
+	fillCache(e)
+	measure := func(name string, context, tokens int) {
+		b.Run(fmt.Sprintf("%s/%dk", name, context>>10), func(b *testing.B) {
+			x := newBatcher(longOptions)
+			x.lens[0] = context - tokens
+			x.add(0, randomIDs(rand.New(rand.NewPCG(1, 1)), tokens, m.Program.Vocab), false)
+			stepOnce(b, e, &x.b)
+			e.startProfile()
+			steps := 0.0
+			for b.Loop() {
+				stepOnce(b, e, &x.b)
+				steps++
+			}
+			seconds := attentionSeconds(e) / float64(e.dev.info.Threads)
+			kv := m.Program.KV
+			bytes := 2 * 2 * float64(kv.Layers*kv.KVHeads*kv.Dim*context)
+			heads := float64(m.Config.Heads.Query * kv.Dim * kv.Layers)
+			pairs := float64(tokens) * (float64(context) - float64(tokens-1)/2)
+			b.ReportMetric(seconds/steps*1e3, "ms-attention")
+			b.ReportMetric(bytes*steps/seconds/1e9, "GB/s")
+			b.ReportMetric(4*heads*pairs*steps/seconds/1e9, "GFLOP/s")
+		})
+	}
+	measure("decode", 8<<10, 1)
+	measure("decode", 32<<10, 1)
+	measure("prefill", 8<<10, 512)
+}
+
+func attentionSeconds(e *executable) float64 {
+	for _, t := range e.profile() {
+		if t.name == "attention" {
+			return t.seconds
+		}
+	}
+	return 0
+}
+
+// BenchmarkDeterminism prices what keeps a row's bits the same for every number of threads: a long
+// context is cut into splits of 256 positions that are merged in order, instead of one split a
+// thread. Both run in turn; the figure is the median of the ratios of neighbouring steps.
+func BenchmarkDeterminism(b *testing.B) {
+	const context = 8 << 10
+	dev := open(b, Config{})
+	o := longOptions
+	o.KVBytes, o.MaxContext = 1<<30, context+16
+	m := publishedShape(b, runtime.Q4_0)
+	steps := make([]func(), 2)
+	for i, split := range []int{splitPositions, context / dev.info.Threads} {
+		dev.split = split
+		e := compile(b, dev, m.Program, m.Checkpoint, o).(*executable)
+		fillCache(e)
+		x := newBatcher(o)
+		x.lens[0] = context - 1
+		x.add(0, []int32{1}, false)
+		steps[i] = func() { stepOnce(b, e, &x.b) }
+		steps[i]()
+	}
+	var ratios []float64
+	for b.Loop() {
+		start := time.Now()
+		steps[0]()
+		middle := time.Now()
+		steps[1]()
+		ratios = append(ratios, float64(middle.Sub(start))/float64(time.Since(middle)))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(100*(ratios[len(ratios)/2]-1), "%-slower")
 }

@@ -113,6 +113,16 @@ INL vf vf_load_s8(const uint8_t *p) {
     return vf_from(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
+// The even and odd members of 16 pairs of BF16.
+INL vf vf_bf16_even(const uint8_t *p) {
+    return vi_float(_mm512_slli_epi32(_mm512_loadu_si512((const void *)p), 16));
+}
+
+INL vf vf_bf16_odd(const uint8_t *p) {
+    const vi m = vi_set((int)0xffff0000);
+    return vi_float(vi_and(_mm512_loadu_si512((const void *)p), m));
+}
+
 INL void vprefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 
 #endif
