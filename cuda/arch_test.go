@@ -113,7 +113,6 @@ func TestArchKernelsGiveTheSameBits(t *testing.T) {
 	f(80, "wide", runtime.Q4_0)
 	f(90, "many", runtime.BF16)
 	f(100, "wide", runtime.Q4_0)
-	f(120, "many", runtime.BF16)
 }
 
 // usesTiles lists the kernels for many rows that a prefill of n tokens runs.
