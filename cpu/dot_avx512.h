@@ -5,6 +5,8 @@
 
 #include "vec_avx512.h"
 
+#include "dot_centre.h"
+
 #define Q8_ORDER Q8_OFFSET
 
 INL vi line(const uint8_t *p) { return _mm512_loadu_si512((const void *)p); }
@@ -25,7 +27,8 @@ INL void add_group(int m, vi codes, const act_block *const *x, int g, vi *sum) {
     }
 }
 
-INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+INL void dot4(int m, const uint8_t *codes, const act_block *const *x, int centre, vi *sum) {
+    EACH_ROW(r, m) sum[r] = minus_sum(x[r], centre);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         vi c = line(codes + 64 * j);
@@ -34,7 +37,9 @@ INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     }
 }
 
-INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+INL void dot5(int m, int open, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    (void)open;
+    EACH_ROW(r, m) sum[r] = vi_set(0);
     const vi sixteens = _mm512_set1_epi8(16);
     vi plane = line(codes + 256);
 #pragma GCC unroll 8
@@ -58,14 +63,17 @@ INL vi upper_bits(vi plane, int g) {
     return _mm512_and_si512(_mm512_srli_epi16(plane, 2), bits);
 }
 
-// The sum of k 16*half to 16*half+15 alone: those have a scale of their own.
-INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+// The sum of k 16*half to 16*half+15 alone.
+INL void half6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+    EACH_ROW(r, m) sum[r] = minus_half(x[r], half);
     vi plane = line(codes + 256 + 64 * half);
 #pragma GCC unroll 4
     for (int g = 4 * half; g < 4 * half + 4; g++) {
         add_group(m, _mm512_or_si512(nibbles(codes, g), upper_bits(plane, g)), x, g, sum);
     }
 }
+
+#include "dot_q6.h"
 
 INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
 #pragma GCC unroll 8

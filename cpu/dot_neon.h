@@ -7,6 +7,8 @@
 
 #include "vec_neon.h"
 
+#include "dot_centre.h"
+
 #define Q8_ORDER Q8_SIGNED
 
 // The codes of one group: 16 columns x 4 k.
@@ -54,26 +56,32 @@ INL void add_group(int m, codes16 w, const act_block *const *x, int g, vi *sum) 
     }
 }
 
-INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+INL void dot4(int m, const uint8_t *codes, const act_block *const *x, int centre, vi *sum) {
+    EACH_ROW(r, m) sum[r] = minus_sum(x[r], centre);
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) add_group(m, nibbles(codes, g), x, g, sum);
 }
 
-INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+INL void dot5(int m, int open, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    (void)open;
+    EACH_ROW(r, m) sum[r] = vi_set(0);
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
         add_group(m, with_plane(nibbles(codes, g), codes + 256, g, 1), x, g, sum);
     }
 }
 
-// The sum of k 16*half to 16*half+15 alone: those have a scale of their own.
-INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+// The sum of k 16*half to 16*half+15 alone.
+INL void half6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+    EACH_ROW(r, m) sum[r] = minus_half(x[r], half);
     const uint8_t *plane = codes + 256 + 64 * half;
 #pragma GCC unroll 4
     for (int g = 4 * half; g < 4 * half + 4; g++) {
         add_group(m, with_plane(nibbles(codes, g), plane, 2 * (g & 3), 3), x, g, sum);
     }
 }
+
+#include "dot_q6.h"
 
 INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
 #pragma GCC unroll 8

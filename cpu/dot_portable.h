@@ -4,6 +4,8 @@
 
 #include "vec_portable.h"
 
+#include "dot_centre.h"
+
 #define Q8_ORDER Q8_OFFSET
 
 // sum[r] += codes of one group (16 columns x 4 k) * activations.
@@ -27,7 +29,8 @@ INL void unpack_upper(uint8_t *c, const uint8_t *plane, int shift, int mask) {
     for (int i = 0; i < 64; i++) c[i] |= (uint8_t)((plane[i] >> shift & mask) << 4);
 }
 
-INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+INL void dot4(int m, const uint8_t *codes, const act_block *const *x, int centre, vi *sum) {
+    EACH_ROW(r, m) sum[r] = minus_sum(x[r], centre);
     uint8_t c[64];
     for (int g = 0; g < 8; g++) {
         unpack(c, codes, g);
@@ -35,7 +38,9 @@ INL void dot4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     }
 }
 
-INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
+INL void dot5(int m, int open, const uint8_t *codes, const act_block *const *x, vi *sum) {
+    (void)open;
+    EACH_ROW(r, m) sum[r] = vi_set(0);
     uint8_t c[64];
     for (int g = 0; g < 8; g++) {
         unpack(c, codes, g);
@@ -44,8 +49,9 @@ INL void dot5(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     }
 }
 
-// The sum of k 16*half to 16*half+15 alone: those have a scale of their own.
-INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+// The sum of k 16*half to 16*half+15 alone.
+INL void half6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
+    EACH_ROW(r, m) sum[r] = minus_half(x[r], half);
     uint8_t c[64];
     for (int g = 4 * half; g < 4 * half + 4; g++) {
         unpack(c, codes, g);
@@ -53,6 +59,8 @@ INL void dot6(int m, const uint8_t *codes, const act_block *const *x, int half, 
         add_group(m, c, x, g, sum);
     }
 }
+
+#include "dot_q6.h"
 
 INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
     for (int g = 0; g < 8; g++) add_group(m, codes + 64 * g, x, g, sum);

@@ -42,6 +42,7 @@
 #endif
 
 enum { TILE = 16, BLOCK = 32, SUPER = 256, MAX_ROWS = 12, SPLIT_ROWS = 16, SAMPLE_BLOCK = 256 };
+enum { OPEN_BLOCK = TILE * BLOCK }; // bytes of a block's codes once unpacked
 
 // Formats in the order of runtime.DType.
 enum format { F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, NUM_FORMATS };
@@ -60,9 +61,9 @@ typedef struct {
     float ds;           // d * sum of q
     int32_t minus_low;  // -(sum of q[0..15])
     int32_t minus_high; // -(sum of q[16..31])
-    // Sums of half of the q each: of those with k % 4 < 2, and of the others.
-    int16_t minus_pairs[2];      // -8 * sum of q
-    int16_t minus_pairs_6[2][2]; // -32 * sum of q[0..15], and of q[16..31]
+    // The same for lanes of 16 bits, which see q[i] with i % 4 < 2, or those with i % 4 >= 2.
+    int16_t minus8[2];     // -8 * sum of q
+    int16_t minus32[2][2]; // -32 * sum of q[0..15], of q[16..31]
     int8_t q[BLOCK];
 } act_block;
 
@@ -116,6 +117,10 @@ typedef struct {
     int32_t q8_layout;
     uint8_t row_form[NUM_FORMATS];
     tile_fn tile[NUM_FORMATS][MAX_ROWS + 1];
+    // Codes that many rows share may be unpacked for all of them, to one byte each in the order of
+    // Q8_0's lines, which open_tile reads. NULL: packed ones are as fast.
+    void (*open[NUM_FORMATS])(uint8_t *y, const uint8_t *codes, int blocks);
+    tile_fn open_tile[NUM_FORMATS][MAX_ROWS + 1];
 
     void (*quantise)(act_block *y, const float *x, int n); // n is a multiple of 32
     void (*quantise_wide)(wide_block *y, const float *x, int n);

@@ -28,7 +28,9 @@ static double peak_int8(int64_t rounds) {
     vi s[4] = {vi_set(0), vi_set(0), vi_set(0), vi_set(0)};
     for (int64_t n = 0; n < rounds; n++) {
         __asm__ volatile("" : : "r"(codes), "r"(blocks) : "memory");
-        dot4(4, codes, x, s);
+        vi block[4];
+        dot4(4, codes, x, 8, block);
+        EACH_ROW(i, 4) s[i] = vi_add(s[i], block[i]);
     }
     volatile int32_t keep = vi_sum(vi_add(vi_add(s[0], s[1]), vi_add(s[2], s[3])));
     (void)keep;

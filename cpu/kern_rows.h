@@ -44,14 +44,16 @@ INL float codes_of(const float *x, vi *qa, vi *qb) {
     return most < 1e-30f ? 0 : most / 127;
 }
 
-// The sums that dot_avx2.h starts from; they fit: 32 * 8 * 127 is 32512.
-static void sum_pairs(act_block *y) {
-    for (int p = 0; p < 2; p++) {
-        int sum[2] = {0, 0};
-        for (int i = 2 * p; i < BLOCK; i += 4) sum[i / TILE] += y->q[i] + y->q[i + 1];
-        y->minus_pairs[p] = (int16_t)(-8 * (sum[0] + sum[1]));
-        y->minus_pairs_6[0][p] = (int16_t)(-32 * sum[0]);
-        y->minus_pairs_6[1][p] = (int16_t)(-32 * sum[1]);
+// The sums of a block's codes, by halves and by lanes of pairs.
+INL void minus_sums(act_block *y) {
+    int sum[2][2] = {{0}};
+    for (int i = 0; i < BLOCK; i++) sum[i / 16][i / 2 % 2] -= y->q[i];
+    y->minus_low = sum[0][0] + sum[0][1];
+    y->minus_high = sum[1][0] + sum[1][1];
+    for (int lane = 0; lane < 2; lane++) {
+        y->minus8[lane] = (int16_t)(8 * (sum[0][lane] + sum[1][lane]));
+        y->minus32[0][lane] = (int16_t)(32 * sum[0][lane]);
+        y->minus32[1][lane] = (int16_t)(32 * sum[1][lane]);
     }
 }
 
@@ -61,10 +63,8 @@ static void quantise(act_block *y, const float *x, int n) {
         y->d = codes_of(x, &qa, &qb);
         vi_store_s8(y->q, qa);
         vi_store_s8(y->q + TILE, qb);
-        y->minus_low = -vi_sum(qa);
-        y->minus_high = -vi_sum(qb);
+        minus_sums(y);
         y->ds = y->d * (float)-(y->minus_low + y->minus_high);
-        sum_pairs(y);
     }
 }
 

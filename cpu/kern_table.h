@@ -10,6 +10,8 @@ const kernels KERNELS = {
                  [Q8_0] = Q8_ORDER == Q8_PAIRS ? FORM_I16 : FORM_I8, [Q4_0] = FORM_I8,
                  [Q4_K] = FORM_I8, [Q5_K] = FORM_I8, [Q6_K] = FORM_I8},
     .tile = TILES,
+    .open = OPENS,
+    .open_tile = OPEN_TILES,
     .quantise = quantise,
     .quantise_wide = quantise_wide,
     .to_bf16 = to_bf16,

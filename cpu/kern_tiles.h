@@ -1,8 +1,8 @@
 // Micro-kernels: M rows by one tile of 16 columns, for every format, in terms of the lanes (vf, vi)
 // and block dot products of the including file's ISA. M is a compile-time constant of each
 // instance. The order of summation along k is the same for every M: one fused multiply-add for
-// each k of plain numbers; for block formats one for each exact integer sum of 32 (Q6_K: 16) k, and
-// for Q4_K and Q5_K one more for the minimum.
+// each k of plain numbers; for block formats one for each exact integer sum of 32 k (Q6_K: of its
+// halves times their scales, which is below 2^24), and for Q4_K and Q5_K one more for the minimum.
 #ifndef BASALT_CPU_KERN_TILES_H
 #define BASALT_CPU_KERN_TILES_H
 
@@ -96,25 +96,6 @@ INL vf add_block(vf acc, vi sum, vf d, float scale) {
     return vf_fma(vf_from(sum), vf_mul(d, vf_set(scale)), acc);
 }
 
-// -2^shift times the sum of a block's activations.
-INL vi minus_sum(const act_block *x, int shift) {
-    return vi_shl(vi_add(vi_set(x->minus_low), vi_set(x->minus_high)), shift);
-}
-
-#ifndef SIGNED_PRODUCTS
-// Products of codes less 8, and of half a block of codes less 32: codes are unsigned, and the sums
-// start from what the offset takes away.
-INL void signed4(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
-    EACH_ROW(r, m) sum[r] = minus_sum(x[r], 3);
-    dot4(m, codes, x, sum);
-}
-
-INL void signed6(int m, const uint8_t *codes, const act_block *const *x, int half, vi *sum) {
-    EACH_ROW(r, m) sum[r] = vi_shl(vi_set(half ? x[r]->minus_high : x[r]->minus_low), 5);
-    dot6(m, codes, x, half, sum);
-}
-#endif
-
 INL void tile_q4_0(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
@@ -125,7 +106,7 @@ INL void tile_q4_0(int m, const tile_args *t) {
     for (int b = t->k / BLOCK; b > 0; b--, w += 256, s += 32) {
         vi sum[MAX_ROWS];
         f = fetch_ahead(f, lines, 4);
-        signed4(m, w, x, sum);
+        dot4(m, w, x, 8, sum);
         vf d = vf_load_f16(s);
         EACH_ROW(r, m) {
             acc[r] = add_block(acc[r], sum[r], d, x[r]->d);
@@ -140,7 +121,7 @@ typedef wide_block q8_row;
 INL vi q8_start(const q8_row *x) { return (void)x, vi_set(0); }
 #else
 typedef act_block q8_row;
-INL vi q8_start(const q8_row *x) { return Q8_ORDER == Q8_SIGNED ? vi_set(0) : minus_sum(x, 7); }
+INL vi q8_start(const q8_row *x) { return Q8_ORDER == Q8_SIGNED ? vi_set(0) : minus_sum(x, 128); }
 #endif
 
 INL void tile_q8_0(int m, const tile_args *t) {
@@ -165,7 +146,7 @@ INL void tile_q8_0(int m, const tile_args *t) {
 }
 
 // Q4_K (bits 4) and Q5_K (bits 5): value = d * scale * code - dmin * min.
-INL void tile_k45(int m, int bits, const tile_args *t) {
+INL void tile_k45(int m, int open, int bits, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
     const uint8_t *w = t->codes, *s = t->scales, *f = t->fetch;
@@ -174,14 +155,13 @@ INL void tile_k45(int m, int bits, const tile_args *t) {
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / SUPER; b > 0; b--, s += 320) {
         vf d = vf_load_f16(s), dmin = vf_load_f16(s + 32);
-        for (int i = 0; i < 8; i++, w += 64 * bits) {
+        for (int i = 0; i < 8; i++, w += open ? OPEN_BLOCK : 64 * bits) {
             vi sum[MAX_ROWS];
             f = fetch_ahead(f, lines, bits);
-            EACH_ROW(r, m) sum[r] = vi_set(0);
             if (bits == 4) {
-                dot4(m, w, x, sum);
+                dot4(m, w, x, 0, sum);
             } else {
-                dot5(m, w, x, sum);
+                dot5(m, open, w, x, sum);
             }
             vf scale = vf_mul(d, vf_load_u8(s + 64 + 32 * i));
             vf low = vf_mul(dmin, vf_load_u8(s + 80 + 32 * i));
@@ -195,10 +175,10 @@ INL void tile_k45(int m, int bits, const tile_args *t) {
     tile_end(m, t, acc);
 }
 
-INL void tile_q4_k(int m, const tile_args *t) { tile_k45(m, 4, t); }
-INL void tile_q5_k(int m, const tile_args *t) { tile_k45(m, 5, t); }
+INL void tile_q4_k(int m, const tile_args *t) { tile_k45(m, 0, 4, t); }
+INL void tile_q5_k(int m, int open, const tile_args *t) { tile_k45(m, open, 5, t); }
 
-INL void tile_q6_k(int m, const tile_args *t) {
+INL void tile_q6_k(int m, int open, const tile_args *t) {
     vf acc[MAX_ROWS];
     const act_block *x[MAX_ROWS];
     const uint8_t *w = t->codes, *s = t->scales, *f = t->fetch;
@@ -207,16 +187,12 @@ INL void tile_q6_k(int m, const tile_args *t) {
     EACH_ROW(r, m) x[r] = row_at(t, r);
     for (int b = t->k / SUPER; b > 0; b--, s += 288) {
         vf d = vf_load_f16(s);
-        for (int i = 0; i < 8; i++, w += 384) {
+        for (int i = 0; i < 8; i++, w += open ? OPEN_BLOCK : 384) {
             vi sum[MAX_ROWS];
             f = fetch_ahead(f, lines, 6);
-            signed6(m, w, x, 0, sum);
-            vf scale = vf_mul(d, vf_load_s8(s + 32 + 32 * i));
-            EACH_ROW(r, m) acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
-            signed6(m, w, x, 1, sum);
-            scale = vf_mul(d, vf_load_s8(s + 48 + 32 * i));
+            dot6(m, open, w, x, s + 32 + 32 * i, sum);
             EACH_ROW(r, m) {
-                acc[r] = add_block(acc[r], sum[r], scale, x[r]->d);
+                acc[r] = add_block(acc[r], sum[r], d, x[r]->d);
                 x[r]++;
             }
         }
@@ -230,14 +206,19 @@ INL void tile_q6_k(int m, const tile_args *t) {
 #define TILE_ENTRY(name, m) [m] = name##_##m,
 #define TILE_TABLE(name) {EACH_ROWS(TILE_ENTRY, name)}
 
+// Those that read codes packed or, as name_open, unpacked.
+#define TWO_FNS(name, m)                                              \
+    static void name##_##m(const tile_args *t) { name(m, 0, t); }     \
+    __attribute__((unused)) static void name##_open_##m(const tile_args *t) { name(m, 1, t); }
+
 TILE_FNS(tile_f32)
 TILE_FNS(tile_f16)
 TILE_FNS(tile_bf16)
 TILE_FNS(tile_q8_0)
 TILE_FNS(tile_q4_0)
 TILE_FNS(tile_q4_k)
-TILE_FNS(tile_q5_k)
-TILE_FNS(tile_q6_k)
+EACH_ROWS(TWO_FNS, tile_q5_k)
+EACH_ROWS(TWO_FNS, tile_q6_k)
 
 #define TILES                                                                        \
     {                                                                                \
@@ -246,6 +227,15 @@ TILE_FNS(tile_q6_k)
         [Q4_0] = TILE_TABLE(tile_q4_0), [Q4_K] = TILE_TABLE(tile_q4_k),              \
         [Q5_K] = TILE_TABLE(tile_q5_k), [Q6_K] = TILE_TABLE(tile_q6_k),              \
     }
+
+#ifdef OPENS
+#define OPEN_ENTRY(name, m) [m] = name##_open_##m,
+#define OPEN_TABLE(name) {EACH_ROWS(OPEN_ENTRY, name)}
+#define OPEN_TILES {[Q5_K] = OPEN_TABLE(tile_q5_k), [Q6_K] = OPEN_TABLE(tile_q6_k)}
+#else
+#define OPENS {0}
+#define OPEN_TILES {{0}}
+#endif
 
 static const tile_fn tiles[NUM_FORMATS][MAX_ROWS + 1] = TILES;
 

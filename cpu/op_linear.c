@@ -8,6 +8,7 @@
 enum {
     CHUNK_BYTES = 8 << 10, // of a tile's codes that stay in the first-level cache for all rows
     TASK_BYTES = 96 << 10, // of weights
+    OPEN_ROWS = 12,        // from which on unpacking codes for all rows pays
     AHEAD = 2304,          // bytes of codes that are prefetched when one call takes all rows
 };
 
@@ -46,15 +47,26 @@ static int64_t row_bytes(int form, int64_t k) {
 }
 
 // k of a chunk.
-static int chunk_of(const matrix *m) {
-    int supers = CHUNK_BYTES / m->code_step;
+static int chunk_of(const kernels *k, const matrix *m) {
+    int step = k->open[m->format] ? SUPER / BLOCK * OPEN_BLOCK : m->code_step;
+    int supers = CHUNK_BYTES / step;
     return (supers > 1 ? supers : 1) * SUPER;
 }
 
-// A chunk of the tile's k, of every row; rows are taken in nearly equal runs. Each run prefetches
+// A chunk of the tile's k, of every row; rows are taken in nearly equal runs, and where there are
+// many, the chunk's codes are unpacked for all of them. Each run prefetches
 // its share of the chunk after this one, which begins at t.fetch.
 static void run_chunk(const kernels *k, const matrix *m, tile_args t, int count) {
-    int runs = ceil_div(count, k->rows[m->format]);
+    _Alignas(64) uint8_t opened[CHUNK_BYTES];
+    const tile_fn *tile = k->tile[m->format];
+    int most = k->rows[m->format];
+    if (k->open[m->format] && count >= OPEN_ROWS) {
+        k->open[m->format](opened, t.codes, t.k / BLOCK);
+        t.codes = opened;
+        tile = k->open_tile[m->format];
+        most = k->max_rows;
+    }
+    int runs = ceil_div(count, most);
     const void *const *rows = t.rows;
     const uint8_t *fetch = t.fetch;
     float *out = t.out;
@@ -65,7 +77,7 @@ static void run_chunk(const kernels *k, const matrix *m, tile_args t, int count)
         t.rows = rows + first;
         t.out = out + first * t.stride;
         t.fetch = fetch + bytes * i / runs;
-        k->tile[m->format][end - first](&t);
+        tile[end - first](&t);
     }
 }
 
@@ -81,7 +93,7 @@ void bs_run_tile(const kernels *k, const matrix *m, int tile, const void *const 
         k->tile[m->format][count](&t);
         return;
     }
-    int chunk = chunk_of(m), step = chunk / SUPER;
+    int chunk = chunk_of(k, m), step = chunk / SUPER;
     for (int at = 0; at < m->k; at += chunk) {
         int last = at + chunk >= m->k;
         t.at = row_bytes(k->row_form[m->format], at);

@@ -140,11 +140,6 @@ INL vf vf_load_u8(const uint8_t *p) {
     return vf_from((vi){_mm256_cvtepu8_epi32(x), _mm256_cvtepu8_epi32(_mm_srli_si128(x, 8))});
 }
 
-INL vf vf_load_s8(const uint8_t *p) {
-    __m128i x = _mm_loadu_si128((const __m128i *)p);
-    return vf_from((vi){_mm256_cvtepi8_epi32(x), _mm256_cvtepi8_epi32(_mm_srli_si128(x, 8))});
-}
-
 // The even and odd members of 16 pairs of BF16.
 INL vf vf_bf16_even(const uint8_t *p) {
     return vi_float((vi){_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16),

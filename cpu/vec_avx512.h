@@ -54,6 +54,7 @@ INL vf vi_float(vi x) { return _mm512_castsi512_ps(x); }
 INL vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
 INL vi vi_add(vi x, vi y) { return _mm512_add_epi32(x, y); }
 INL vi vi_sub(vi x, vi y) { return _mm512_sub_epi32(x, y); }
+INL vi vi_mul(vi x, vi y) { return _mm512_mullo_epi32(x, y); }
 INL vi vi_and(vi x, vi y) { return _mm512_and_si512(x, y); }
 INL vi vi_max(vi x, vi y) { return _mm512_max_epi32(x, y); }
 INL vi vi_shl(vi x, int n) { return _mm512_slli_epi32(x, (unsigned)n); }
@@ -109,8 +110,8 @@ INL vf vf_load_f16(const uint8_t *p) {
 INL vf vf_load_u8(const uint8_t *p) {
     return vf_from(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
-INL vf vf_load_s8(const uint8_t *p) {
-    return vf_from(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+INL vi vi_load_s8(const uint8_t *p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
 }
 
 // The even and odd members of 16 pairs of BF16.

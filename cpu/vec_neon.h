@@ -102,6 +102,7 @@ INL vi vi_set(int32_t x) {
 }
 INL vi vi_add(vi x, vi y) { return EACH_2(vi, vaddq_s32, x, y); }
 INL vi vi_sub(vi x, vi y) { return EACH_2(vi, vsubq_s32, x, y); }
+INL vi vi_mul(vi x, vi y) { return EACH_2(vi, vmulq_s32, x, y); }
 INL vi vi_and(vi x, vi y) { return EACH_2(vi, vandq_s32, x, y); }
 INL vi vi_max(vi x, vi y) { return EACH_2(vi, vmaxq_s32, x, y); }
 INL vi vi_shl(vi x, int n) {
@@ -156,13 +157,11 @@ INL vf vf_load_u8(const uint8_t *p) {
                 vcvtq_f32_u32(vmovl_u16(vget_high_u16(high)))};
 }
 
-INL vf vf_load_s8(const uint8_t *p) {
+INL vi vi_load_s8(const uint8_t *p) {
     int8x16_t x = vld1q_s8((const int8_t *)p);
     int16x8_t low = vmovl_s8(vget_low_s8(x)), high = vmovl_s8(vget_high_s8(x));
-    return (vf){vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
-                vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
-                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
-                vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))};
+    return (vi){vmovl_s16(vget_low_s16(low)), vmovl_s16(vget_high_s16(low)),
+                vmovl_s16(vget_low_s16(high)), vmovl_s16(vget_high_s16(high))};
 }
 
 INL uint32x4_t four_pairs(const uint8_t *p) { return vreinterpretq_u32_u8(vld1q_u8(p)); }

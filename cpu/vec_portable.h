@@ -120,6 +120,10 @@ INL vi vi_set(int32_t x) {
     return y;
 }
 // Integer lanes wrap around, as registers do.
+INL vi vi_mul(vi x, vi y) {
+    LANES(vi, z, (int32_t)((uint32_t)x.v[i] * (uint32_t)y.v[i]))
+    return z;
+}
 INL vi vi_add(vi x, vi y) {
     LANES(vi, z, (int32_t)((uint32_t)x.v[i] + (uint32_t)y.v[i]))
     return z;
@@ -190,8 +194,8 @@ INL vf vf_load_u8(const uint8_t *p) {
     LANES(vf, y, (float)p[i])
     return y;
 }
-INL vf vf_load_s8(const uint8_t *p) {
-    LANES(vf, y, (float)(int8_t)p[i])
+INL vi vi_load_s8(const uint8_t *p) {
+    LANES(vi, y, (int8_t)p[i])
     return y;
 }
 // The even and odd members of 16 pairs of BF16.
