@@ -29,11 +29,15 @@ INL int lane_of(const split_args *s, int position) {
     return (position - s->first) / s->block_size * s->padded_block;
 }
 
-// The block two after that of a position; the last for those at the end. Blocks lie anywhere, so
-// that the processor does not see them coming.
-INL const uint8_t *coming_block(const split_args *s, const uint8_t *base, int position) {
+// The block two after that of a position; after the last come the first of next. Blocks lie
+// anywhere, so that the processor does not see them coming.
+INL const uint8_t *coming_block(const split_args *s, const uint8_t *base, const uint8_t *next,
+                                int position) {
     int p = position + 2 * s->block_size;
-    return block_of(s, base, p < s->last ? p : s->last - 1);
+    if (p < s->last) return block_of(s, base, p);
+    int left = s->last - position > s->block_size ? s->block_size : 0;
+    int first = s->first + s->block_size - left;
+    return block_of(s, next, first < s->last ? first : s->first);
 }
 
 static void score_blocks(const split_args *s) {
@@ -42,7 +46,7 @@ static void score_blocks(const split_args *s) {
         int n = s->last - p < s->block_size ? s->last - p : s->block_size;
         tile_args t = {.codes = block_of(s, s->keys, p), .rows = s->queries,
                        .out = s->scores + lane_of(s, p), .stride = s->lanes, .k = s->dim,
-                       .fetch_step = 64, .fetch = coming_block(s, s->keys, p)};
+                       .fetch_step = 64, .fetch = coming_block(s, s->keys, s->values, p)};
         for (int i = 0; i < n; i += TILE, t.codes += tile_bytes, t.out += TILE) {
             run_tiles(tiles[s->kv], t, s->rows);
             t.fetch += tile_bytes;
@@ -97,7 +101,7 @@ static void weigh_values(const split_args *s, const void *const *probs, int64_t 
         }
         tile_args t = {.codes = block_of(s, s->values, p), .rows = rows, .out = s->out,
                        .stride = s->dim, .k = n, .accumulate = p > s->first, .fetch_step = 64,
-                       .fetch = coming_block(s, s->values, p)};
+                       .fetch = coming_block(s, s->values, s->values, p)};
         for (int d = 0; d < s->dim; d += TILE, t.codes += column_bytes, t.out += TILE) {
             run_tiles(tiles[s->kv], t, s->rows);
             t.fetch += column_bytes;
