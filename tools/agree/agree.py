@@ -68,6 +68,7 @@ def guidellm(args, url, clients, folder):
 def autocannon(args, url, clients, folder):
     body = {"model": MODEL, "max_tokens": OUTPUT, "ignore_eos": True, "temperature": 0,
             "messages": [{"role": "user", "content": "the " * (PROMPT - 10)}]}
+    before = generated(url)
     out = subprocess.run([args.autocannon, "--json", "-m", "POST", "-c", str(clients),
                           "-a", str(EACH * clients), "-H", "content-type: application/json",
                           "-b", json.dumps(body), url + "/v1/chat/completions"],
@@ -77,16 +78,15 @@ def autocannon(args, url, clients, folder):
         sys.exit(f"autocannon had {r['2xx']} answers of {EACH * clients}")
     # It rounds its own rates to whole requests a second: the duration has the milliseconds.
     rate = r["2xx"] / r["duration"]
-    return {"requests/s": rate, "output tok/s": rate * generated(url) / r["2xx"]}
+    return {"requests/s": rate, "output tok/s": rate * (generated(url) - before) / r["2xx"]}
 
 
-def generated(url, last={"count": 0.0}):
-    """Tokens that the server has generated since the last call."""
+def generated(url):
+    """Tokens that the server has generated since its start."""
     with urllib.request.urlopen(url + "/metrics") as response:
         text = response.read().decode()
     line = next(x for x in text.splitlines() if x.startswith("vllm:generation_tokens_total{"))
-    before, last["count"] = last["count"], float(line.split()[-1])
-    return last["count"] - before
+    return float(line.split()[-1])
 
 
 def main():
@@ -102,7 +102,6 @@ def main():
             for clients in (1, 4):
                 for _ in range(args.rounds):
                     for tool in (ours, guidellm, autocannon):
-                        generated(url)
                         for name, value in tool(args, url, clients, folder).items():
                             samples.setdefault((clients, name, tool.__name__), []).append(value)
     finally:
