@@ -56,6 +56,9 @@ func (c *benchServeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := load.RefuseSimulated(ctx, http.DefaultClient, c.URL, c.APIKey); err != nil {
+		return err
+	}
 	slo, err := load.ParseSLO(c.Goodput)
 	if err != nil {
 		return fmt.Errorf("--goodput: %w", err)
