@@ -126,7 +126,7 @@ BENCHCPU = ./basalt bench cpu --models $(MODELS) --rows '$(ROWS)' --rounds $(ROU
 bench-cpu: build bench-models ## the CPU device's table for the GGUF files in MODELS (ROWS, ROUNDS)
 	$(BENCHCPU)
 
-bench-peers: build bench-models ## the same in turn with the llama.cpp whose programs lie in PEER
+bench-peers: build bench-models ## the same in turn with the llama.cpp or ik_llama.cpp whose programs lie in PEER
 	@test -x "$(PEER)/llama-bench" || { echo "name the folder of llama-bench, llama-batched-bench and llama-server: make bench-peers PEER=DIR"; exit 1; }
 	$(BENCHCPU) --peer $(PEER)
 

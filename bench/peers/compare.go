@@ -25,7 +25,7 @@ func (e Exec) both(ctx context.Context, argv []string) ([]byte, error) {
 type Config struct {
 	Program string // this project's program
 	Build   string // its version
-	Peer    string // folder of llama.cpp's programs; empty measures Basalt alone
+	Peer    string // folder of llama.cpp's or ik_llama.cpp's programs; empty: Basalt alone
 	Models  string // folder of the GGUF files
 	Machine string // class of the machine
 	Rows    []Row
@@ -70,13 +70,29 @@ func (cfg *Config) sides(ctx context.Context) ([]side, error) {
 	if cfg.Peer == "" {
 		return sides, nil
 	}
-	l := &llama{bin: cfg.Peer, models: cfg.Models, exec: cfg.Exec, start: cfg.Start}
-	build, system, err := l.systemLines(ctx)
+	peer, err := cfg.peer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(cfg.Log, "llama.cpp: %s\nllama.cpp: %s\n", build, system)
-	return append(sides, side{name: SideLlama, build: build, system: system, run: l.run}), nil
+	fmt.Fprintf(cfg.Log, "%s: %s\n%[1]s: %[3]s\n", peer.name, peer.build, peer.system)
+	return append(sides, peer), nil
+}
+
+func (cfg *Config) peer(ctx context.Context) (s side, err error) {
+	l := llama{bin: cfg.Peer, models: cfg.Models, exec: cfg.Exec, start: cfg.Start}
+	forked, err := isFork(ctx, cfg.Exec, cfg.Peer)
+	if err != nil {
+		return s, err
+	}
+	if forked {
+		k := &fork{l}
+		s = side{name: SideFork, run: k.run}
+		s.build, s.system, err = k.systemLines(ctx)
+		return s, err
+	}
+	s = side{name: SideLlama, run: l.run}
+	s.build, s.system, err = l.systemLines(ctx)
+	return s, err
 }
 
 // sample runs one job on one side and records what it says of each row.

@@ -45,3 +45,16 @@ func (f figures) set(row, metric string, v float64) {
 	}
 	f[row][metric] = v
 }
+
+// setBatched takes one test of llama-batched-bench: its sequences, and tokens/s of both phases.
+func (j *job) setBatched(f figures, sequences int, prefill, decode float64) {
+	for _, r := range j.rows {
+		switch {
+		case r.kind == kindLong:
+			f.set(r.ID, "prefill", prefill)
+			f.set(r.ID, "decode", decode)
+		case r.n == sequences:
+			f.set(r.ID, "rate", decode)
+		}
+	}
+}

@@ -74,10 +74,17 @@ func (l *llama) batchedArgs(j *job) []string {
 		filepath.Join(l.bin, "llama-batched-bench"), "-m", l.model(j), "-t", t, "-tb", t,
 		"--offline", "--output-format", "jsonl",
 	}
+	return append(args, batches(j)...)
+}
+
+// batches are the sizes that llama-batched-bench runs.
+func batches(j *job) []string {
 	if j.kind == kindLong {
 		n := j.rows[0].n
-		return append(args, "-npp", strconv.Itoa(n), "-ntg", strconv.Itoa(longSteps), "-npl", "1",
-			"-c", strconv.Itoa(n+256))
+		return []string{
+			"-npp", strconv.Itoa(n), "-ntg", strconv.Itoa(longSteps), "-npl", "1",
+			"-c", strconv.Itoa(n + 256),
+		}
 	}
 	// A shared prompt (-pps) is prefilled once and copied to every sequence: decoding is the same
 	// work, and a sample takes a tenth of the time.
@@ -85,25 +92,33 @@ func (l *llama) batchedArgs(j *job) []string {
 	for _, n := range j.sizes() {
 		most, list = max(most, n), append(list, strconv.Itoa(n))
 	}
-	return append(args, "-pps", "-npp", strconv.Itoa(batchContext), "-ntg",
-		strconv.Itoa(batchSteps), "-npl", strings.Join(list, ","),
-		"-c", strconv.Itoa(most*128))
+	return []string{
+		"-pps", "-npp", strconv.Itoa(batchContext), "-ntg", strconv.Itoa(batchSteps),
+		"-npl", strings.Join(list, ","), "-c", strconv.Itoa(most * 128),
+	}
 }
 
 // serverArgs leave the prompt cache out: every prompt of the load is new, and at rest it only costs
 // memory.
 func (l *llama) serverArgs(j *job) proc.Args {
-	t, slots, ctx := strconv.Itoa(j.threads), max(j.rows[0].n, 1), 4096
-	if j.kind == kindServe {
-		ctx = slots * 256
-	}
+	t, slots, ctx := serverShape(j)
 	return func(host, port string) []string {
 		return []string{
 			filepath.Join(l.bin, "llama-server"), "-m", l.model(j), "-t", t, "-tb", t,
-			"-c", strconv.Itoa(ctx), "-np", strconv.Itoa(slots), "--host", host, "--port", port,
+			"-c", ctx, "-np", slots, "--host", host, "--port", port,
 			"--offline", "--no-cache-prompt", "-cram", "0", "--no-webui",
 		}
 	}
+}
+
+// serverShape gives a server's threads, sequences and tokens of context as flags take them.
+func serverShape(j *job) (threads, slots, context string) {
+	n := max(j.rows[0].n, 1)
+	tokens := 4096
+	if j.kind == kindServe {
+		tokens = n * 256
+	}
+	return strconv.Itoa(j.threads), strconv.Itoa(n), strconv.Itoa(tokens)
 }
 
 // parseLlamaBench reads the last line of llama-bench -o jsonl.
@@ -145,15 +160,7 @@ func parseBatchedBench(out []byte, j *job) (figures, error) {
 		if err := json.Unmarshal(lines.Bytes(), &test); err != nil {
 			return nil, fmt.Errorf("cannot read llama-batched-bench's output: %w", err)
 		}
-		for _, r := range j.rows {
-			switch {
-			case r.kind == kindLong:
-				f.set(r.ID, "prefill", test.Prefill)
-				f.set(r.ID, "decode", test.Decode)
-			case r.n == test.Parallel:
-				f.set(r.ID, "rate", test.Decode)
-			}
-		}
+		j.setBatched(f, test.Parallel, test.Prefill, test.Decode)
 	}
 	if len(f) != len(j.rows) {
 		return nil, fmt.Errorf("llama-batched-bench reports %d of %d rows", len(f), len(j.rows))

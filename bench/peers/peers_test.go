@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -122,6 +123,19 @@ func TestParseOutputs(t *testing.T) {
 	}
 }
 
+func TestParseForkOutputs(t *testing.T) {
+	one := &job{kind: kindGenerate, rows: []Row{row(t, "decode-1/Q4_0")}}
+	two := &job{kind: kindBatch, rows: []Row{row(t, "decode-4/Q4_0"), row(t, "decode-8/Q4_0")}}
+	long := &job{kind: kindLong, rows: []Row{row(t, "context-8k/Q4_0")}}
+	f, err := parseForkBench(canned(t, "fork-bench.json"), one)
+	expect(t, f, err, "decode-1/Q4_0", "rate", 1.488521)
+	f, err = parseForkBatched(canned(t, "fork-batched.txt"), two)
+	expect(t, f, err, "decode-4/Q4_0", "rate", 65.55)
+	expect(t, f, err, "decode-8/Q4_0", "rate", 128.11)
+	f, err = parseForkBatched(canned(t, "fork-batched.txt"), long)
+	expect(t, f, err, "context-8k/Q4_0", "prefill", 179.74)
+}
+
 func TestParseRefuses(t *testing.T) {
 	j := &job{kind: kindBatch, rows: []Row{row(t, "decode-8/Q4_0")}}
 	f := func(parse func([]byte, *job) (figures, error), text, want string) {
@@ -134,6 +148,10 @@ func TestParseRefuses(t *testing.T) {
 	f(parseLlamaBench, `{"n_prompt": 1}`, "no time")
 	f(parseBatchedBench, `{"pl": "x"}`, "cannot read llama-batched-bench")
 	f(parseBatchedBench, string(canned(t, "llama-batched-bench.jsonl")), "0 of 1 rows")
+	f(parseForkBench, "error", "cannot read llama-bench")
+	f(parseForkBench, "[]", "0 tests")
+	f(parseForkBench, `[{"avg_ts": 0}]`, "no rate")
+	f(parseForkBatched, "|    32 |      4 |", "0 of 1 rows")
 	f(parseOffline, "", "cannot read the output of basalt")
 	f(parseOffline, string(canned(t, "offline.json")), "0 of 1 rows")
 }
@@ -145,6 +163,8 @@ func fake(t *testing.T, asked *[]string) Exec {
 		switch name {
 		case "llama-server":
 			return nil, canned(t, "llama-server.txt"), errors.New("exit status 1")
+		case "llama-bench":
+			return []byte("usage: llama-bench [options]"), nil, nil
 		case "llama-batched-bench":
 			*asked = append(*asked, name)
 			return canned(t, "llama-batched-bench.jsonl"), nil, nil
@@ -175,7 +195,7 @@ func TestCompareRunsInTurn(t *testing.T) {
 	}
 	lines := Lines(samples, Filter{Build: "v1"})
 	if len(lines) != 1 || lines[0].Ratio.N != 3 ||
-		math.Abs(lines[0].Ratio.Median-38/283.582336) > 1e-9 || lines[0].Llama.Max != 283.582336 {
+		math.Abs(lines[0].Ratio.Median-38/283.582336) > 1e-9 || lines[0].Peer.Max != 283.582336 {
 		t.Errorf("lines %+v", lines)
 	}
 	if !strings.Contains(log.String(), "AVX2 = 1") {
@@ -200,6 +220,66 @@ func TestCompareRunsInTurn(t *testing.T) {
 	heads := Heads(again, Filter{Build: "v1"})
 	if len(heads) != 4 || heads[0] != "machine: 2 x CPU" || heads[1] != "basalt: v1" {
 		t.Errorf("heads %q", heads)
+	}
+}
+
+// TestPeersHaveTablesOfTheirOwn: rounds beside one peer say nothing of the other.
+func TestPeersHaveTablesOfTheirOwn(t *testing.T) {
+	sample := func(side string, round int64, rate float64) Sample {
+		return Sample{
+			Side: side, Build: side, Machine: "m", Row: "decode-1/Q4_0", Round: round,
+			Figures: map[string]float64{"rate": rate},
+		}
+	}
+	all := []Sample{
+		sample(SideBasalt, 1, 20), sample(SideLlama, 1, 10),
+		sample(SideBasalt, 2, 30), sample(SideFork, 2, 20),
+	}
+	f := func(peer string, ours, theirs, ratio float64) {
+		t.Helper()
+		lines := Lines(all, Filter{Build: SideBasalt, Peer: peer})
+		if len(lines) != 1 || lines[0].Basalt.Median != ours || lines[0].Peer.Median != theirs ||
+			lines[0].Ratio.Median != ratio {
+			t.Errorf("beside %s: %+v", peer, lines)
+		}
+	}
+	f(SideLlama, 20, 10, 2)
+	f(SideFork, 30, 20, 1.5)
+	if got := Peers(all); !slices.Equal(got, []string{SideLlama, SideFork}) {
+		t.Errorf("peers %q", got)
+	}
+	entries := Entries(all)
+	if len(entries) != 1 || entries[0].Figures["rate, ik_llama.cpp"].Median != 20 ||
+		entries[0].Figures["rate, times better than ik_llama.cpp"].Median != 1.5 ||
+		entries[0].Figures["rate, times better"].Median != 2 {
+		t.Errorf("entries %+v", entries)
+	}
+}
+
+func TestCompareAsksWhichPeerItIs(t *testing.T) {
+	var asked []string
+	var samples []Sample
+	both := fake(t, &asked)
+	exec := func(ctx context.Context, argv []string) ([]byte, []byte, error) {
+		switch name := filepath.Base(argv[0]); name {
+		case "llama-bench":
+			return nil, []byte("-rtr, --run-time-repack <0|1>"), nil
+		case "llama-server":
+			return nil, []byte("version: 0 (unknown)\nbuilt with cc 12.2.0\n"), nil
+		case "llama-batched-bench":
+			asked = append(asked, name)
+			return nil, canned(t, "fork-batched.txt"), nil
+		}
+		return both(ctx, argv)
+	}
+	err := Compare(t.Context(), Config{
+		Program: "bin/basalt", Build: "v1", Peer: "peer", Models: "models", Machine: "2 x CPU",
+		Rows: []Row{row(t, "decode-4/Q4_0")}, Rounds: 1, Exec: exec, Log: io.Discard,
+		Record: func(s Sample) error { samples = append(samples, s); return nil },
+	})
+	if err != nil || len(samples) != 2 || samples[1].Side != SideFork ||
+		samples[1].Figures["rate"] != 65.55 || samples[1].System != "built with cc 12.2.0" {
+		t.Errorf("samples %+v, %v", samples, err)
 	}
 }
 
@@ -252,7 +332,7 @@ func TestLinesPairRoundsAndDropUncleanOnes(t *testing.T) {
 		t.Errorf("less is better for ready: %+v", ready)
 	}
 	var text strings.Builder
-	if err := WriteTable(&text, lines); err != nil {
+	if err := WriteTable(&text, SideLlama, lines); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Split(text.String(), "\n"); len(got) != 5 || !strings.Contains(got[2],

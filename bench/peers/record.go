@@ -5,13 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
-// Names of the two sides.
+// Names of the sides: ours and the peers.
 const (
 	SideBasalt = "basalt"
 	SideLlama  = "llama.cpp"
+	SideFork   = "ik_llama.cpp"
 )
 
 // Sample is one row's figures from one process of one side.
@@ -20,7 +22,7 @@ type Sample struct {
 	Machine string             `json:"machine"` // its class: processors, model, instruction set
 	Side    string             `json:"side"`
 	Build   string             `json:"build"`
-	System  string             `json:"system,omitempty"` // what llama.cpp says of its build
+	System  string             `json:"system,omitempty"` // what the peer says of its build
 	Row     string             `json:"row"`
 	Round   int64              `json:"round"`  // pairs the two sides: they ran in turn
 	Others  float64            `json:"others"` // processors that others used meanwhile
@@ -35,6 +37,20 @@ func (s *Sample) Write(w io.Writer) error {
 	}
 	_, err = w.Write(append(line, '\n'))
 	return err
+}
+
+// Peers names the peers that samples hold, llama.cpp first; without any, llama.cpp.
+func Peers(samples []Sample) []string {
+	var names []string
+	for _, name := range []string{SideLlama, SideFork} {
+		if slices.ContainsFunc(samples, func(s Sample) bool { return s.Side == name }) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		names = []string{SideLlama}
+	}
+	return names
 }
 
 // ReadSamples reads lines of JSON.

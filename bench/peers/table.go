@@ -28,7 +28,7 @@ func spread(x []float64) Spread {
 type Line struct {
 	Row, Metric, Unit string
 	Lower             bool // less is better
-	Basalt, Llama     Spread
+	Basalt, Peer      Spread
 	Ratio             Spread  // how many times better Basalt is, round by round
 	ReadShare         float64 // of the bandwidth measured beside it, median; 0: says nothing
 	PeakShare         float64 // of the peak measured beside it, median
@@ -38,17 +38,19 @@ type Line struct {
 // Filter says which samples a table takes.
 type Filter struct {
 	Build  string  // of Basalt's samples, with their rounds; empty takes all
+	Peer   string  // beside whom; rounds with another are left out; empty: llama.cpp
 	Others float64 // at most so many processors used by others; 0 takes all
 }
 
 // Lines sums samples up, in the order of the table of rows. A round in which one side is filtered
 // out counts for neither.
 func Lines(samples []Sample, filter Filter) []Line {
+	peer := cmp.Or(filter.Peer, SideLlama)
 	rounds := clean(samples, filter)
 	var lines []Line
 	for _, r := range AllRows() {
 		for _, m := range r.metrics() {
-			if l, ok := line(rounds[r.ID], &r, m); ok {
+			if l, ok := line(rounds[r.ID], peer, &r, m); ok {
 				lines = append(lines, l)
 			}
 		}
@@ -67,7 +69,8 @@ func clean(samples []Sample, filter Filter) map[string]map[int64]map[string]Samp
 	for _, s := range samples {
 		k := key{s.Row, s.Round}
 		if filter.Others > 0 && s.Others > filter.Others ||
-			filter.Build != "" && s.Side == SideBasalt && s.Build != filter.Build {
+			filter.Build != "" && s.Side == SideBasalt && s.Build != filter.Build ||
+			s.Side != SideBasalt && s.Side != cmp.Or(filter.Peer, SideLlama) {
 			drop[k] = true
 		}
 	}
@@ -86,11 +89,13 @@ func clean(samples []Sample, filter Filter) map[string]map[int64]map[string]Samp
 	return rows
 }
 
-func line(rounds map[int64]map[string]Sample, r *Row, m metric) (Line, bool) {
+func line(rounds map[int64]map[string]Sample, peer string, r *Row, m metric) (Line,
+	bool,
+) {
 	var ours, theirs, ratio, read, peak, others []float64
 	for _, sides := range rounds {
 		a, okA := sides[SideBasalt]
-		b, okB := sides[SideLlama]
+		b, okB := sides[peer]
 		x, okX := a.Figures[m.name]
 		y, okY := b.Figures[m.name]
 		if okA && okX {
@@ -107,7 +112,7 @@ func line(rounds map[int64]map[string]Sample, r *Row, m metric) (Line, bool) {
 	}
 	l := Line{
 		Row: r.ID, Metric: m.name, Unit: m.unit, Lower: m.lower, Basalt: spread(ours),
-		Llama: spread(theirs), Ratio: spread(ratio), Others: spread(others).Median,
+		Peer: spread(theirs), Ratio: spread(ratio), Others: spread(others).Median,
 	}
 	if len(r.metrics()) == 1 {
 		l.ReadShare, l.PeakShare = spread(read).Median, spread(peak).Median
@@ -130,10 +135,11 @@ func times(x, y float64, lower bool) (float64, bool) {
 	return x / y, x > 0 && y > 0
 }
 
-// WriteTable prints lines as a Markdown table, which also reads well in a terminal.
-func WriteTable(w io.Writer, lines []Line) error {
+// WriteTable prints lines beside a peer of this name as a Markdown table, which also reads well in
+// a terminal.
+func WriteTable(w io.Writer, peer string, lines []Line) error {
 	rows := [][]string{{
-		"row", "", "Basalt", "[min - max]", "% of read", "% of peak", "llama.cpp", "[min - max]",
+		"row", "", "Basalt", "[min - max]", "% of read", "% of peak", peer, "[min - max]",
 		"times better", "[min - max]", "n",
 	}}
 	for i := range lines {
@@ -181,7 +187,7 @@ func (l *Line) cells() []string {
 	c := []string{l.Row, strings.TrimPrefix(l.Metric+", "+l.Unit, "rate, ")}
 	c = append(c, l.Basalt.cells(plain)...)
 	c = append(c, share(l.ReadShare), share(l.PeakShare))
-	c = append(c, l.Llama.cells(plain)...)
+	c = append(c, l.Peer.cells(plain)...)
 	c = append(c, l.Ratio.cells(func(x float64) string { return fmt.Sprintf("%.2f", x) })...)
 	return append(c, fmt.Sprint(cmp.Or(l.Ratio.N, l.Basalt.N)))
 }
@@ -237,7 +243,10 @@ func Heads(samples []Sample, filter Filter) []string {
 	for _, h := range []struct {
 		title string
 		list  []string
-	}{{"machine", machines}, {"basalt", ours}, {"llama.cpp", theirs}, {"measured", days}} {
+	}{
+		{"machine", machines}, {"basalt", ours}, {cmp.Or(filter.Peer, SideLlama), theirs},
+		{"measured", days},
+	} {
 		slices.Sort(h.list)
 		for _, s := range h.list {
 			heads = append(heads, h.title+": "+s)

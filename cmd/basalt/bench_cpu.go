@@ -18,7 +18,7 @@ import (
 
 type benchCPUCmd struct {
 	Models string        `type:"existingdir" required:"" placeholder:"DIR" help:"Folder of 1b-*.gguf and 06b-*.gguf (tools/shapes/make_gguf.py, llama-quantize)."`
-	Peer   string        `placeholder:"DIR" help:"Folder of llama.cpp's programs, to measure in turn."`
+	Peer   string        `placeholder:"DIR" help:"Folder of the programs of llama.cpp or ik_llama.cpp, to measure in turn."`
 	Rows   string        `placeholder:"LIST" help:"Rows to measure, such as decode-*/Q4_0,serve-8/* (default: all but context-32k)."`
 	Rounds int           `default:"5" help:"Times that each side measures each row."`
 	Wait   time.Duration `default:"0s" help:"Wait so long, before each measurement, for others to leave the machine alone."`
@@ -119,17 +119,29 @@ func readSamples(path string) ([]peers.Sample, error) {
 	return samples, nil
 }
 
-// print writes what the figures rest on, then the table.
+// print writes, for each peer, what the figures rest on, then the table.
 func (c *benchCPUCmd) print(w io.Writer, samples []peers.Sample) error {
-	filter := peers.Filter{Build: version, Others: c.Others}
-	if c.Any {
-		filter.Build = ""
+	for i, peer := range peers.Peers(samples) {
+		filter := peers.Filter{Build: version, Peer: peer, Others: c.Others}
+		if c.Any {
+			filter.Build = ""
+		}
+		lines := peers.Lines(samples, filter)
+		if i > 0 && len(lines) == 0 {
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		for _, line := range peers.Heads(samples, filter) {
+			fmt.Fprintln(w, "- "+line)
+		}
+		fmt.Fprintln(w)
+		if err := peers.WriteTable(w, peer, lines); err != nil {
+			return err
+		}
 	}
-	for _, line := range peers.Heads(samples, filter) {
-		fmt.Fprintln(w, "- "+line)
-	}
-	fmt.Fprintln(w)
-	return peers.WriteTable(w, peers.Lines(samples, filter))
+	return nil
 }
 
 // machineClass names what figures may be compared between: processors, their model and instruction
