@@ -13,6 +13,8 @@ type NullConfig struct {
 	MaxTokens, MaxSeqs          int
 	// StepTime is how long a step takes; Wait sleeps for what is left of it.
 	StepTime time.Duration
+	// Tokens are the ids that it samples; none: all of the vocabulary.
+	Tokens []int32
 	// Fail, when set, is asked before each step (counted from 0); an error it returns fails the
 	// step.
 	Fail func(step int) error
@@ -114,11 +116,18 @@ func (n *Null) sample(b *Batch) error {
 		r := &b.Sampling[i]
 		x := Philox([4]uint32{uint32(hash), uint32(hash >> 32), r.Position, r.Choice},
 			[2]uint32{uint32(r.Seed), uint32(r.Seed >> 32)})
-		n.out.IDs = append(n.out.IDs, int32(x[0]%uint32(n.cfg.Vocab)))
+		n.out.IDs = append(n.out.IDs, n.token(x[0]))
 		n.out.Logprobs = append(n.out.Logprobs, 0)
 		n.out.TopStart = append(n.out.TopStart, 0)
 	}
 	return nil
+}
+
+func (n *Null) token(x uint32) int32 {
+	if t := n.cfg.Tokens; len(t) > 0 {
+		return t[x%uint32(len(t))]
+	}
+	return int32(x % uint32(n.cfg.Vocab))
 }
 
 // hash folds the first length cached tokens of a sequence (FNV-1a over ids).
@@ -136,7 +145,10 @@ func (n *Null) hash(b *Batch, seq, length int) (uint64, error) {
 }
 
 // NullDevice is the Device around Null: it compiles any program to a null executable.
-type NullDevice struct{ StepTime time.Duration }
+type NullDevice struct {
+	StepTime time.Duration // see NullConfig
+	Tokens   []int32
+}
 
 // Info implements Device.
 func (NullDevice) Info() DeviceInfo { return DeviceInfo{Kind: "null", Name: "no arithmetic"} }
@@ -154,6 +166,6 @@ func (d NullDevice) Compile(_ context.Context, p *Program, _ Checkpoint,
 	}
 	return NewNull(NullConfig{
 		NumBlocks: blocks, BlockSize: o.BlockSize, Vocab: p.Vocab, MaxTokens: o.MaxTokens,
-		MaxSeqs: o.MaxSeqs, StepTime: d.StepTime,
+		MaxSeqs: o.MaxSeqs, StepTime: d.StepTime, Tokens: d.Tokens,
 	}), nil
 }

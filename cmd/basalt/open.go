@@ -142,6 +142,10 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 	if err != nil {
 		return err
 	}
+	if null, ok := dev.(runtime.NullDevice); ok {
+		null.Tokens = wordTokens(o.tok)
+		dev = null
+	}
 	p := newProgress(os.Stderr, "loading "+o.name)
 	opts.Progress = p.update
 	o.exec, err = dev.Compile(ctx, o.model.Program, o.model.Checkpoint, opts)

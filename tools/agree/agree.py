@@ -16,7 +16,7 @@ import sys
 import tempfile
 import urllib.request
 
-MODEL, STEP, PROMPT, OUTPUT, EACH = "basalt.box-v1", "40ms", 128, 64, 10
+MODEL, STEP, PROMPT, OUTPUT, EACH = "basalt.box-v1", "20ms", 128, 64, 20
 TOKENIZER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/box/files")
 LIMIT = 0.03
 
@@ -70,13 +70,14 @@ def autocannon(args, url, clients, folder):
             "messages": [{"role": "user", "content": "the " * (PROMPT - 10)}]}
     before = generated(url)
     out = subprocess.run([args.autocannon, "--json", "-m", "POST", "-c", str(clients),
-                          "-a", str(EACH * clients), "-H", "content-type: application/json",
+                          "-a", str(EACH * clients), "--sampleInt", "50", "-H", "content-type: application/json",
                           "-b", json.dumps(body), url + "/v1/chat/completions"],
                          check=True, capture_output=True, text=True).stdout
     r = json.loads(out)
     if r["2xx"] != EACH * clients:
         sys.exit(f"autocannon had {r['2xx']} answers of {EACH * clients}")
-    # It rounds its own rates to whole requests a second: the duration has the milliseconds.
+    # It rounds its own rates to whole requests a second: the duration has hundredths. A run ends
+    # with a sample, so that samples a second apart would make it up to a second too long.
     rate = r["2xx"] / r["duration"]
     return {"requests/s": rate, "output tok/s": rate * (generated(url) - before) / r["2xx"]}
 
