@@ -3,6 +3,7 @@ package track
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -31,35 +32,47 @@ func measure(ctx context.Context, exec Exec, program string, w *Workload) (*benc
 }
 
 // Run measures the workloads, each rounds times, and sums them up. The rounds of all workloads take
-// turns, so that a bad minute falls on one round of each.
+// turns, so that a bad minute falls on one round of each. A round that fails (a machine too busy
+// for a workload's clock) is logged and missing from the workload's figures; the error names the
+// workloads that have none, beside the entries of the others.
 func Run(ctx context.Context, exec Exec, program string, workloads []Workload, rounds int,
 	log io.Writer,
 ) ([]Entry, error) {
-	series := make([]series, len(workloads))
+	all, failed := make([]series, len(workloads)), make([]error, len(workloads))
 	for round := range rounds {
 		for i := range workloads {
 			r, err := measure(ctx, exec, program, &workloads[i])
-			if err != nil {
-				return nil, err
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
 			}
-			series[i].add(r)
+			if err != nil {
+				failed[i] = err
+				fmt.Fprintf(log, "round %d of %d failed: %v\n", round+1, rounds, err)
+				continue
+			}
+			all[i].add(r)
 			fmt.Fprintf(log, "round %d of %d: %s\n", round+1, rounds, workloads[i].Name)
 		}
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	entries := make([]Entry, len(workloads))
-	for i := range series {
-		s := &series[i]
-		entries[i] = Entry{
-			Commit: s.last.Version, Date: now, Machine: s.last.Machine,
-			Workload: workloads[i].Name, Command: "basalt " + strings.Join(workloads[i].Args, " "),
-			Figures: make(map[string]Value),
-		}
-		for _, f := range s.last.Figures {
-			entries[i].Figures[f.Name] = Summarise(s.values[f.Name], f.Unit, f.Lower)
+	var entries []Entry
+	for i := range all {
+		if all[i].last != nil {
+			entries, failed[i] = append(entries, all[i].entry(&workloads[i], now)), nil
 		}
 	}
-	return entries, nil
+	return entries, errors.Join(failed...)
+}
+
+func (s *series) entry(w *Workload, now time.Time) Entry {
+	e := Entry{
+		Commit: s.last.Version, Date: now, Machine: s.last.Machine, Workload: w.Name,
+		Command: "basalt " + strings.Join(w.Args, " "), Figures: make(map[string]Value),
+	}
+	for _, f := range s.last.Figures {
+		e.Figures[f.Name] = Summarise(s.values[f.Name], f.Unit, f.Lower)
+	}
+	return e
 }
 
 // series are the figures of one workload, round by round.

@@ -248,3 +248,26 @@ func TestTheRecordIsWellFormed(t *testing.T) {
 		}
 	}
 }
+
+func TestRunGoesOnAfterAFailure(t *testing.T) {
+	calls := 0
+	exec := func(_ context.Context, argv []string) ([]byte, error) {
+		if calls++; argv[1] == "never" || argv[1] == "once" && calls == 1 {
+			return nil, errors.New("too busy")
+		}
+		return []byte(`{"figures":[{"name":"a","unit":"x","value":3}]}`), nil
+	}
+	workloads := []Workload{{"w/once", []string{"once"}}, {"w/never", []string{"never"}}}
+	var log strings.Builder
+	entries, err := Run(t.Context(), exec, "p", workloads, 3, &log)
+	if err == nil || !strings.Contains(err.Error(), "w/never") ||
+		strings.Contains(err.Error(), "w/once") {
+		t.Errorf("error %v, want one about w/never alone", err)
+	}
+	if len(entries) != 1 || entries[0].Workload != "w/once" || entries[0].Figures["a"].N != 2 {
+		t.Errorf("entries %+v, want two rounds of w/once", entries)
+	}
+	if n := strings.Count(log.String(), "too busy"); n != 4 {
+		t.Errorf("%d failures are logged, want 4:\n%s", n, &log)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -36,14 +37,14 @@ func (c *benchRunCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot find this program: %w", err)
 	}
-	run, err := track.Run(ctx, runOnce, program, workloads, c.Rounds, os.Stderr)
-	if err != nil {
-		return err
+	run, failed := track.Run(ctx, runOnce, program, workloads, c.Rounds, os.Stderr)
+	if err := track.WriteComparison(os.Stdout, run, record); err != nil {
+		return errors.Join(failed, err)
 	}
-	if err := track.WriteComparison(os.Stdout, run, record); err != nil || !c.Record {
-		return err
+	if c.Record {
+		return errors.Join(failed, track.Put(c.History, run))
 	}
-	return track.Put(c.History, run)
+	return failed
 }
 
 // Run measures two programs in turn and fails where the newer one is worse.
