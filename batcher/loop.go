@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"runtime/pprof"
 	"sync/atomic"
 
 	"basalt/runtime"
@@ -37,6 +38,7 @@ type Loop struct {
 	sched            *Scheduler
 	batch            runtime.Batch
 	flight           flight
+	phases           phases
 	kept             runtime.Output // of a step whose successor has started
 	live             []*Stream      // without their last event, in no order
 	arrivals, aborts []*Stream
@@ -47,6 +49,7 @@ type Loop struct {
 type flight struct {
 	pending         runtime.Pending // nil when there is none
 	tokens, sampled int
+	phase           context.Context // its label in profiles
 }
 
 // NewLoop starts the goroutine that owns exec until Stop has returned. A configuration that
@@ -63,7 +66,7 @@ func newLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
 	}
 	l := &Loop{
 		cfg: cfg, opts: o, in: newIntake(), exec: exec, sched: NewScheduler(cfg),
-		done: make(chan struct{}),
+		done: make(chan struct{}), phases: newPhases(),
 	}
 	l.stats.blocksTotal.Store(int64(cfg.NumBlocks))
 	return l
@@ -124,6 +127,7 @@ func (l *Loop) run() {
 // cycle brings one step to its end, or one on its way, or both when steps are prepared ahead. False
 // ends the loop.
 func (l *Loop) cycle() bool {
+	pprof.SetGoroutineLabels(l.phases.schedule)
 	l.admit()
 	if l.killed.Load() {
 		l.cut = l.end(ErrDraining)
@@ -154,11 +158,13 @@ func (l *Loop) cycle() bool {
 
 // launch starts the prepared step.
 func (l *Loop) launch() error {
+	phase := l.phases.of(&l.batch)
+	pprof.SetGoroutineLabels(phase)
 	pending, err := l.exec.Step(&l.batch)
 	if err != nil {
 		return err
 	}
-	l.flight = flight{pending, l.batch.NumTokens(), len(l.batch.SampleRows)}
+	l.flight = flight{pending, l.batch.NumTokens(), len(l.batch.SampleRows), phase}
 	return nil
 }
 
@@ -169,6 +175,7 @@ func (l *Loop) wait(another bool) (*runtime.Output, error) {
 		return nil, nil
 	}
 	pending := l.flight.pending
+	pprof.SetGoroutineLabels(l.flight.phase)
 	l.flight = flight{}
 	out, err := pending.Wait()
 	if err != nil {
@@ -195,6 +202,7 @@ func (l *Loop) keep(out *runtime.Output) {
 }
 
 func (l *Loop) commit(out *runtime.Output, f flight) {
+	pprof.SetGoroutineLabels(l.phases.sample)
 	l.failures = 0
 	l.deliver(l.sched.Commit(out))
 	l.stats.steps.Add(1)

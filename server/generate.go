@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/pprof"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -234,6 +235,8 @@ func submitError(err error) *api.Error {
 // run passes the events of all sequences to the sink until every one has ended. After an error the
 // sink has what came before it. The error is errClientGone or an *api.Error for the client.
 func (g *generation) run(to sink) error {
+	pprof.SetGoroutineLabels(g.s.encoding)
+	defer pprof.SetGoroutineLabels(context.Background())
 	g.sink = g.watched(to)
 	for _, q := range g.seqs {
 		g.emit(&api.Event{Kind: api.Start, Choice: q.index, Usage: g.usage})

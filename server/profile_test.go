@@ -1,7 +1,12 @@
 package server
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -43,4 +48,59 @@ func TestProfilesAreClosedUnlessAskedFor(t *testing.T) {
 		!strings.Contains(got.body, "nothing at this path") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
+}
+
+func TestProfilesAreLabelledByPhase(t *testing.T) {
+	p := newPeople(t, matrixPolicy, "all")
+	cfg := p.config()
+	cfg.Profiles = true
+	f := start(t, setup{cfg: cfg, noEOS: true})
+	body := `{"model":"tiny","prompt":"` + strings.Repeat("a ", 200) +
+		`","max_tokens":200,"stream":true}`
+	done := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					f.do("POST", "/v1/completions", body, "x-api-key", p.bearer["all"])
+				}
+			}
+		})
+	}
+	missing := []string{"phase", "prefill", "decode", "sample", "encode"}
+	for range 20 { // a hundred samples a second find a rare phase in the end
+		profile := f.cpuProfile(t, p.bearer["all"])
+		missing = slices.DeleteFunc(missing, func(name string) bool {
+			// An entry of the profile's table of strings: field 6, its length, the text.
+			entry := append([]byte{6<<3 | 2, byte(len(name))}, name...)
+			return bytes.Contains(profile, entry)
+		})
+		if len(missing) == 0 {
+			break
+		}
+	}
+	close(done)
+	clients.Wait()
+	if len(missing) > 0 {
+		t.Errorf("no sample of 20 profiles is labelled %q", missing)
+	}
+}
+
+// cpuProfile is one of a second, as it is after decompression.
+func (f *fixture) cpuProfile(t *testing.T, key string) []byte {
+	t.Helper()
+	got := f.do("GET", "/debug/pprof/profile?seconds=1", "", "x-api-key", key)
+	packed, err := gzip.NewReader(strings.NewReader(got.body))
+	if err != nil {
+		t.Fatalf("status %d: %v", got.status, err)
+	}
+	profile, err := io.ReadAll(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return profile
 }

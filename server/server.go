@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type Server struct {
 	second   *http.Server    // HTTP/2
 	numH2    atomic.Int64    // HTTP/2 bodies being read
 	ctx      context.Context // of all requests
+	encoding context.Context // the label, in profiles, of goroutines that write answers
 	stop     context.CancelCauseFunc
 	draining atomic.Bool
 	inFlight atomic.Int64 // generations
@@ -80,6 +82,7 @@ func New(cfg Config) (*Server, error) {
 	s.backlog = s.newBacklog()
 	s.metrics = newMetrics(s)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	s.encoding = pprof.WithLabels(context.Background(), pprof.Labels("phase", "encode"))
 	s.fast, s.second = s.newFast(), s.newSecond()
 	return s, nil
 }
