@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	prom "github.com/prometheus/common/model"
 
+	"basalt/bench/load"
 	"basalt/neuron/monitor"
 	"basalt/runtime"
 )
@@ -208,6 +209,10 @@ func TestNeuronMetricsOfTheServer(t *testing.T) {
 		if got, ok := found[name]; !ok || got != v {
 			t.Errorf("%s is %g (%t), want %g", name, got, ok, v)
 		}
+	}
+	if err := load.RefuseSimulated(t.Context(), http.DefaultClient, s.url, ""); err == nil ||
+		!strings.Contains(err.Error(), "fake device") {
+		t.Errorf("bench serve would measure a fake: %v", err)
 	}
 	const ailing = "2 uncorrected errors in the memory of device 1"
 	if status, text := get(t, s.url+"/health"); status != 200 || !strings.Contains(text, ailing) {
