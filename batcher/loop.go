@@ -231,11 +231,11 @@ func (l *Loop) stepFailed(err error) bool {
 	broken := errors.As(err, &b) && b.Broken()
 	err = fmt.Errorf("%w: %w", ErrDevice, err)
 	l.stats.failures.Add(1)
-	l.deliver(l.sched.Fail(err))
 	if l.failures++; broken || l.failures >= maxFailures {
-		l.end(err)
+		l.end(err) // refuses what comes before anybody hears of the failure and asks again
 		return false
 	}
+	l.deliver(l.sched.Fail(err))
 	return true
 }
 

@@ -70,8 +70,9 @@ def autocannon(args, url, clients, folder):
             "messages": [{"role": "user", "content": "the " * (PROMPT - 10)}]}
     before = generated(url)
     out = subprocess.run([args.autocannon, "--json", "-m", "POST", "-c", str(clients),
-                          "-a", str(EACH * clients), "--sampleInt", "50", "-H", "content-type: application/json",
-                          "-b", json.dumps(body), url + "/v1/chat/completions"],
+                          "-a", str(EACH * clients), "--sampleInt", "50",
+                          "-H", "content-type: application/json", "-b", json.dumps(body),
+                          url + "/v1/chat/completions"],
                          check=True, capture_output=True, text=True).stdout
     r = json.loads(out)
     if r["2xx"] != EACH * clients:
