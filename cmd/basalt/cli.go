@@ -37,7 +37,7 @@ type modelFlags struct {
 	KVMemory      byteSize      `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what the sequences can use, at most a third of the free memory)."`
 	Deterministic bool          `default:"true" negatable:"" help:"Give a request the same bits in every batch; =false lets cuBLASLt multiply (--device cuda)."`
 	Threads       int           `placeholder:"N" help:"Worker threads of the CPU device (default: one for each core)."`
-	ISA           string        `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx2, neon or portable."`
+	ISA           string        `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx512-bf16, avx2, neon or portable."`
 	StepTime      time.Duration `hidden:"" help:"How long each step of the null device takes."`
 	Quantize      string        `placeholder:"TYPE" help:"Quantise the weights at load: q8_0 or q4_0 all matrices, or a type of basalt quantize such as q4_k_m or q4_0_search."`
 	Load          string        `default:"auto" enum:"auto,dummy" help:"auto reads files; dummy makes random weights for a named shape, for benches."`
