@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"sync/atomic"
+	"time"
 
 	"basalt/runtime"
 )
@@ -21,6 +22,8 @@ type Options struct {
 	// Stepped, when set, is called by the loop's goroutine after each step with its numbers of
 	// tokens and sampled rows. It must be quick.
 	Stepped func(tokens, sampled int)
+	// Now is the clock that steps are measured with; without one, Config.StepTime is ignored.
+	Now func() time.Time
 }
 
 // Loop serves requests on one executable. All methods are safe for concurrent use.
@@ -50,6 +53,7 @@ type flight struct {
 	pending         runtime.Pending // nil when there is none
 	tokens, sampled int
 	phase           context.Context // its label in profiles
+	start           time.Time       // zero without a clock
 }
 
 // NewLoop starts the goroutine that owns exec until Stop has returned. A configuration that
@@ -63,6 +67,9 @@ func NewLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
 func newLoop(exec runtime.Executable, cfg Config, o Options) *Loop {
 	if x, ok := exec.(interface{ StepShape() runtime.StepShape }); ok {
 		cfg.Steps = x.StepShape()
+	}
+	if o.Now == nil {
+		cfg.StepTime = 0
 	}
 	l := &Loop{
 		cfg: cfg, opts: o, in: newIntake(), exec: exec, sched: NewScheduler(cfg),
@@ -160,12 +167,20 @@ func (l *Loop) cycle() bool {
 func (l *Loop) launch() error {
 	phase := l.phases.of(&l.batch)
 	pprof.SetGoroutineLabels(phase)
+	start := l.now()
 	pending, err := l.exec.Step(&l.batch)
 	if err != nil {
 		return err
 	}
-	l.flight = flight{pending, l.batch.NumTokens(), len(l.batch.SampleRows), phase}
+	l.flight = flight{pending, l.batch.NumTokens(), len(l.batch.SampleRows), phase, start}
 	return nil
+}
+
+func (l *Loop) now() (t time.Time) {
+	if l.opts.Now != nil {
+		t = l.opts.Now()
+	}
+	return t
 }
 
 // wait gives the output of the step in flight, or nil when there is none. It is copied when another
@@ -176,6 +191,7 @@ func (l *Loop) wait(another bool) (*runtime.Output, error) {
 	}
 	pending := l.flight.pending
 	pprof.SetGoroutineLabels(l.flight.phase)
+	start := l.flight.start
 	l.flight = flight{}
 	out, err := pending.Wait()
 	if err != nil {
@@ -183,6 +199,9 @@ func (l *Loop) wait(another bool) (*runtime.Output, error) {
 	}
 	if err := l.sched.checkOutput(out); err != nil {
 		return nil, err
+	}
+	if l.opts.Now != nil {
+		l.sched.Took(l.opts.Now().Sub(start))
 	}
 	l.admit() // what was aborted meanwhile gets no token any more
 	if another {

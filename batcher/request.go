@@ -3,6 +3,7 @@ package batcher
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"basalt/runtime"
 )
@@ -16,6 +17,12 @@ type Config struct {
 	NumBlocks  int // cache blocks
 	MaxWaiting int // sequences that may wait
 	Vocab      int // token ids of requests must be below it; 0 leaves that to the caller
+
+	// StepTime is how long a step with answers should take while nobody else waits; with a sequence
+	// without an answer for each that has one, it is twice as long. Prompts are cut into chunks
+	// that fit by the time of earlier steps, of at least 16 tokens and one for each answer. 0 sets
+	// no limit, and neither does it for a device with buckets.
+	StepTime time.Duration
 
 	Steps runtime.StepShape // what the device wants of steps; a Loop asks its executable
 }
@@ -35,6 +42,8 @@ func (c Config) Check() error {
 	case c.MaxContext < 2 || c.MaxContext > most || c.maxPrompt() < 1:
 		return fmt.Errorf("cannot serve a context of %d tokens in %d cache positions; both must "+
 			"be at least 2", c.MaxContext, c.NumBlocks*c.BlockSize)
+	case c.StepTime < 0:
+		return fmt.Errorf("cannot run steps in %v; 0 sets no limit", c.StepTime)
 	case c.MaxWaiting < 1 || c.Vocab < 0:
 		return fmt.Errorf("cannot queue %d sequences of a vocabulary of %d", c.MaxWaiting, c.Vocab)
 	}

@@ -14,6 +14,9 @@ import (
 // A device that wants other steps (Config.Steps) gets them: prompts and answers take turns where it
 // does not mix them, and chunks that fill its buckets.
 //
+// With Config.StepTime, prompts get no more of a step with answers than keeps it near that time, as
+// Took has told of earlier steps; where nothing generates, they get the whole budget.
+//
 // While a step is in flight, false also means that the next one depends on its outcome: Commit
 // first.
 func (s *Scheduler) Schedule(b *runtime.Batch) bool {
@@ -32,6 +35,7 @@ func (s *Scheduler) Schedule(b *runtime.Batch) bool {
 	} else {
 		r := s.room()
 		s.decodeRunning(b, st, &r)
+		s.share(st, &r)
 		s.prefill(b, st, &r)
 	}
 	if len(st.parts) == 0 {

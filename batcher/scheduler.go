@@ -60,6 +60,7 @@ type Scheduler struct {
 	numSteps int
 	// answersTurn says whose turn it is where prompts and answers take turns.
 	answersTurn bool
+	pace        pace // of prompts beside answers
 	arrivals    uint64
 	preempts    uint64
 	updates     []Update
@@ -81,7 +82,10 @@ func NewScheduler(cfg Config) *Scheduler {
 	if err := cfg.Check(); err != nil {
 		panic("BUG: " + err.Error())
 	}
-	s := &Scheduler{cfg: cfg, longest: cfg.maxPrompt(), pool: newBlockPool(cfg.NumBlocks)}
+	s := &Scheduler{
+		cfg: cfg, longest: cfg.maxPrompt(), pool: newBlockPool(cfg.NumBlocks),
+		pace: newPace(cfg.StepTime),
+	}
 	for slot := cfg.MaxSeqs - 1; slot >= 0; slot-- {
 		s.slots = append(s.slots, int32(slot))
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"basalt/runtime"
 )
@@ -39,7 +40,7 @@ func simConfig(rng *rand.Rand) Config {
 	return Config{
 		MaxTokens: 8 + rng.IntN(40), MaxSeqs: 1 + rng.IntN(8), MaxContext: 20 + rng.IntN(80),
 		BlockSize: 1 + rng.IntN(8), NumBlocks: 6 + rng.IntN(40), MaxWaiting: 1000, Vocab: simVocab,
-		Steps: simShape(rng.IntN(8)),
+		Steps: simShape(rng.IntN(8)), StepTime: time.Duration(rng.IntN(2)) * time.Millisecond,
 	}
 }
 
@@ -251,6 +252,7 @@ func (sim *simulation) step() {
 		sim.fail()
 		return
 	}
+	sim.s.Took(time.Duration(sim.rng.IntN(int(2 * time.Millisecond))))
 	ok = !prepared || sim.launch()
 	sim.take(sim.s.Commit(out))
 	if !ok {

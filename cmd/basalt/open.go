@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"basalt/batcher"
 	"basalt/cpu"
@@ -157,14 +158,14 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 	cfg := batcher.Config{
 		MaxTokens: opts.MaxTokens, MaxSeqs: opts.MaxSeqs, MaxContext: opts.MaxContext,
 		BlockSize: blockSize, NumBlocks: o.exec.NumBlocks(), MaxWaiting: f.MaxQueue,
-		Vocab: o.model.Program.Vocab,
+		Vocab: o.model.Program.Vocab, StepTime: f.StepTarget,
 	}
 	if err := cfg.Check(); err != nil {
 		return errors.Join(err, o.exec.Close())
 	}
 	o.steps = server.NewSteps(opts.MaxTokens)
 	o.loop = batcher.NewLoop(o.exec, cfg, batcher.Options{
-		Ahead: dev.Info().Async, Stepped: o.steps.Observe,
+		Ahead: dev.Info().Async, Stepped: o.steps.Observe, Now: time.Now,
 	})
 	return nil
 }
