@@ -89,6 +89,9 @@ func TestKernelsTakeTheDifference(t *testing.T) {
 	cfg := KernelsConfig{
 		Formats: []runtime.DType{runtime.Q4_0, runtime.F16}, Rows: []int{1, 4}, In: 64, Out: 64,
 		Steps: 3, now: c.now,
+		Ceilings: func() (Ceilings, error) {
+			return Ceilings{ReadGBs: 0.01, Int8GOPs: 0.1, FMAGFLOPs: 0.04}, nil
+		},
 	}
 	r, err := Kernels(t.Context(), paced{clock: c, perByte: 400}, cfg)
 	if err != nil {
@@ -99,6 +102,12 @@ func TestKernelsTakeTheDifference(t *testing.T) {
 	want := map[string]float64{
 		"Q4_0, 1 rows": rate, "F16, 1 rows": rate, "Q4_0, 4 rows": rate * 4 * 2 / 0.5625,
 		"F16, 4 rows": rate * 4 * 2 / 2,
+
+		"Q4_0, 1 rows: intensity": 2 / 0.5625, "F16, 1 rows: intensity": 2 / 2.0,
+		"Q4_0, 4 rows: intensity": 8 / 0.5625, "F16, 4 rows: intensity": 8 / 2.0,
+		// The nearer ceiling is the memory for F16's one row alone, and for few of Q4_0's.
+		"Q4_0, 1 rows: ceiling": 25, "Q4_0, 4 rows: ceiling": 100 * rate * 8 / 0.5625 / 0.1,
+		"F16, 1 rows: ceiling": 25, "F16, 4 rows: ceiling": 25,
 	}
 	for _, f := range r.Figures {
 		if w := want[f.Name]; math.Abs(f.Value-w) > 1e-9 {

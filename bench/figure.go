@@ -23,6 +23,27 @@ type Result struct {
 	Figures []Figure `json:"figures"`
 }
 
+// What may stand beside a rate of tokens, as figures called "NAME: PART".
+const (
+	TTFT50  = "TTFT p50" // time to the first token, ms
+	TTFT99  = "TTFT p99"
+	TPOT50  = "TPOT p50" // time for each token after the first, ms
+	TPOT99  = "TPOT p99"
+	Ceiling = "ceiling" // share of what the machine can do at most, %
+
+	// Intensity of a product: operations for each byte of weights.
+	Intensity = "intensity"
+)
+
+// Part appends a part of a figure. Of the ceiling more is better, of times less.
+func (r *Result) Part(of, part string, value float64) {
+	if part == Ceiling {
+		r.Add(of+": "+part, "%", value)
+	} else {
+		r.AddCost(of+": "+part, "ms", value)
+	}
+}
+
 // Add appends a figure of which more is better.
 func (r *Result) Add(name, unit string, value float64) {
 	r.Figures = append(r.Figures, Figure{Name: name, Unit: unit, Value: value})

@@ -19,6 +19,8 @@ type KernelsConfig struct {
 	Rows    []int // tokens that are multiplied at once
 	In, Out int   // the matrices are [Out, In] and [In, Out]
 	Steps   int   // timed steps; the lower quartile counts: others only ever add time
+	// Ceilings measures what the device can do, beside each format; nil where nobody knows.
+	Ceilings func() (Ceilings, error)
 
 	now func() time.Time // the clock of tests
 }
@@ -43,22 +45,50 @@ func Kernels(ctx context.Context, dev runtime.Device, cfg KernelsConfig) (*Resul
 		if err != nil {
 			return nil, fmt.Errorf("cannot measure products of %s: %w", format, err)
 		}
-		bytes := float64(2 * cfg.Out * format.RowBytes(cfg.In))
+		var c Ceilings
+		if cfg.Ceilings != nil {
+			if c, err = cfg.Ceilings(); err != nil {
+				return nil, err
+			}
+		}
 		for i, rows := range cfg.Rows {
 			pair := (many[i] - few[i]).Seconds() / (manyPairs - fewPairs)
 			if pair <= 0 {
 				return nil, fmt.Errorf("%d products of %s take no longer than %d: the machine is "+
 					"too busy to measure", 2*manyPairs, format, 2*fewPairs)
 			}
-			name := fmt.Sprintf("%s, %d rows", format, rows)
-			if rows == 1 {
-				r.Add(name, "GB/s", bytes/pair/1e9)
-			} else {
-				r.Add(name, "GOP/s", 4*float64(rows)*float64(cfg.In)*float64(cfg.Out)/pair/1e9)
+			p := product{
+				format, rows, 2 * cfg.Out * format.RowBytes(cfg.In),
+				4 * rows * cfg.In * cfg.Out, pair,
 			}
+			p.note(r, &c)
 		}
 	}
 	return r, nil
+}
+
+// product is what was measured of a pair of matrices.
+type product struct {
+	format     runtime.DType
+	rows       int
+	bytes, ops int // of the weights; of multiplying and adding
+	seconds    float64
+}
+
+func (p *product) name() string { return fmt.Sprintf("%s, %d rows", p.format, p.rows) }
+
+// note adds the rate, and its share of the nearer ceiling where those are known.
+func (p *product) note(r *Result, c *Ceilings) {
+	gbs, gops := float64(p.bytes)/p.seconds/1e9, float64(p.ops)/p.seconds/1e9
+	if p.rows == 1 {
+		r.Add(p.name(), "GB/s", gbs)
+	} else {
+		r.Add(p.name(), "GOP/s", gops)
+	}
+	r.Add(p.name()+": "+Intensity, "op/B", gops/gbs)
+	if c.ReadGBs > 0 {
+		r.Part(p.name(), Ceiling, 100*max(gbs/c.ReadGBs, gops/c.Peak(p.format)))
+	}
 }
 
 // chainTimes gives the time of a step for each number of rows.

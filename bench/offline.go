@@ -29,6 +29,7 @@ type OfflineRow struct {
 	Best         float64 `json:"best"`
 	Worst        float64 `json:"worst"`
 	StepMillis   float64 `json:"step_ms"` // median time of a step (decode) or of a prompt (prefill)
+	StepP99      float64 `json:"step_p99_ms"`
 	// FillPerSec is the rate of prefilling the first sequence's context, before decoding.
 	FillPerSec float64 `json:"fill_per_sec,omitempty"`
 }
@@ -181,6 +182,7 @@ func summarise(work string, sequences, tokens int, times []time.Duration) Offlin
 	return OfflineRow{
 		Work: work, Sequences: sequences, TokensPerSec: rate(median),
 		Mean: rate(sum) * float64(len(times)), Best: rate(times[0]),
-		Worst: rate(times[len(times)-1]), StepMillis: float64(median.Microseconds()) / 1000,
+		Worst: rate(times[len(times)-1]), StepMillis: millis(median),
+		StepP99: millis(nearest(times, 99)),
 	}
 }

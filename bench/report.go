@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"basalt/runtime"
 )
 
 // Ceilings are what the machine can do at most, measured beside the work.
@@ -12,6 +14,18 @@ type Ceilings struct {
 	FMAGFLOPs  float64 `json:"fma_gflops"`  // float32 multiply-adds, 10^9 operations a second
 	Int8GOPs   float64 `json:"int8_gops"`   // products of 8-bit numbers
 	BF16GFLOPs float64 `json:"bf16_gflops"` // products of BF16 pairs; 0: none
+}
+
+// Peak is the ceiling of the instructions that multiply weights of a format.
+func (c *Ceilings) Peak(d runtime.DType) float64 {
+	_, quantised := d.Quant()
+	switch {
+	case quantised:
+		return c.Int8GOPs
+	case d == runtime.BF16 && c.BF16GFLOPs > 0:
+		return c.BF16GFLOPs
+	}
+	return c.FMAGFLOPs
 }
 
 // Cost is what a model's tokens need of the machine.
@@ -57,16 +71,25 @@ func (c *Cost) GOPs(r *OfflineRow) float64 {
 	return float64(ops) * r.TokensPerSec / 1e9
 }
 
-// Result gives the rates, and the machine's ceilings beside them.
+// Share is what a row takes of the ceiling that it is nearest to, in percent.
+func (r *OfflineReport) Share(row *OfflineRow) float64 {
+	read, peak := r.Cost.GBs(row)/r.Read(), r.Cost.GOPs(row)/r.Cost.PeakGOPs
+	return 100 * max(read, peak)
+}
+
+// Result gives the rates with the times of a token, and the machine's ceilings beside them.
 func (r *OfflineReport) Result() *Result {
 	out := &Result{What: fmt.Sprintf("%s on %d threads", r.Model, r.Threads)}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		name := row.Work
+		name, p50, p99 := row.Work, TTFT50, TTFT99
 		if name == "decode" {
-			name = fmt.Sprintf("decode %d", row.Sequences)
+			name, p50, p99 = fmt.Sprintf("decode %d", row.Sequences), TPOT50, TPOT99
 		}
 		out.Add(name, "tok/s", row.Mean)
+		out.Part(name, p50, row.StepMillis)
+		out.Part(name, p99, row.StepP99)
+		out.Part(name, Ceiling, r.Share(row))
 	}
 	out.Add("machine: read", "GB/s", r.Read())
 	out.Add("machine: peak", "GOP/s", r.Cost.PeakGOPs)

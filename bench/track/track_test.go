@@ -179,6 +179,41 @@ func TestRecordKeepsOneLineForEachCommitAndWorkload(t *testing.T) {
 	}
 }
 
+// The table has one line for a figure and its parts, and none for a part alone.
+func TestComparisonPutsPartsBesideTheirFigure(t *testing.T) {
+	value := func(x float64, unit string) Value { return Summarise([]float64{x}, unit, false) }
+	now := []Entry{{
+		Commit: "new", Machine: "m", Workload: "offline/a", Figures: map[string]Value{
+			"decode 8": value(90, "tok/s"), "decode 8: TPOT p50": value(88, "ms"),
+			"decode 8: TPOT p99": value(123, "ms"), "decode 8: ceiling": value(61, "%"),
+			"prefill": value(120, "tok/s"), "prefill: TTFT p50": value(900, "ms"),
+			"prefill: TTFT p99": value(1100, "ms"), "machine: read": value(30, "GB/s"),
+		},
+	}}
+	record := []Entry{{
+		Commit: "old", Machine: "m", Workload: "offline/a",
+		Figures: map[string]Value{"decode 8": value(60, "tok/s")},
+	}}
+	var b strings.Builder
+	if err := WriteComparison(&b, now, record); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(b.String()) {
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	want := []string{
+		"workload figure now [min - max] TTFT p50 / p99 TPOT p50 / p99 % of ceiling recorded " +
+			"[min - max] commit change",
+		"offline/a decode 8 90 tok/s 90 - 90 88 / 123 ms 61 60 60 - 60 old better by 50 %",
+		"offline/a machine: read 30 GB/s 30 - 30 new",
+		"offline/a prefill 120 tok/s 120 - 120 900 / 1100 ms new",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()

@@ -30,6 +30,10 @@ func Workloads() []Workload {
 			"--batch", "4", "--input-len", "32", "--output-len", "32", "--iterations", "3",
 			"--json",
 		}},
+		{"serve/1b-q4_0", []string{
+			"bench", "sweep", "llama-3.2-1b", "--load", "dummy", "--quantize", "q4_0",
+			"--clients", "1,4,16", "--turns", "2", "--output-len", "16", "--json",
+		}},
 		{"kernels/8192x2048", []string{
 			"bench", "kernels", "--formats", "q4_0,q8_0,bf16", "--json",
 		}},

@@ -22,6 +22,7 @@ type benchCmd struct {
 	Startup benchStartupCmd `cmd:"" help:"From exec to a server that answers."`
 	Memory  benchMemoryCmd  `cmd:"" help:"Memory of a server at rest and under load."`
 	HTTP    benchHTTPCmd    `cmd:"" name:"http" help:"The server without a model's arithmetic."`
+	Sweep   benchSweepCmd   `cmd:"" help:"A server under more and more clients: throughput against latency."`
 	Energy  benchEnergyCmd  `cmd:"" help:"Joules for a decoded token."`
 	CPU     benchCPUCmd     `cmd:"" name:"cpu" help:"The CPU device's table, also beside llama.cpp."`
 	Run     benchRunCmd     `cmd:"" help:"All workloads, beside the last recorded run."`
@@ -127,12 +128,5 @@ func peak(m *models.Model, opts runtime.CompileOptions, c bench.Ceilings) float6
 			d = t.DType
 		}
 	}
-	_, quantised := d.Quant()
-	switch {
-	case quantised:
-		return c.Int8GOPs
-	case d == runtime.BF16 && c.BF16GFLOPs > 0:
-		return c.BF16GFLOPs
-	}
-	return c.FMAGFLOPs
+	return c.Peak(d)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"basalt/bench"
+	"basalt/cpu"
 	"basalt/models"
 	"basalt/runtime"
 )
@@ -110,6 +111,12 @@ func (c *benchKernelsCmd) Run(ctx context.Context) error {
 	dev, err := openDevice(&c.modelFlags)
 	if err != nil {
 		return err
+	}
+	if d, ok := dev.(*cpu.Device); ok {
+		cfg.Ceilings = func() (bench.Ceilings, error) {
+			c, err := d.Ceilings()
+			return bench.Ceilings(c), err
+		}
 	}
 	r, err := bench.Kernels(ctx, dev, cfg)
 	return errors.Join(write(r, err, c.JSON), dev.Close())

@@ -28,6 +28,18 @@ type benchMemoryCmd struct {
 	JSON    bool   `help:"Print one JSON object."`
 }
 
+type benchSweepCmd struct {
+	Model     string `arg:"" help:"Model, or with --load dummy a named shape."`
+	Load      string `default:"auto" enum:"auto,dummy" help:"As of basalt serve."`
+	Quantize  string `placeholder:"TYPE" help:"As of basalt serve."`
+	Device    string `default:"cpu" help:"As of basalt serve."`
+	Clients   []int  `default:"1,2,4,8,16" help:"Concurrent clients, one load for each number."`
+	Turns     int    `default:"3" help:"Requests of each client."`
+	InputLen  int    `default:"64" placeholder:"N" help:"Prompt tokens."`
+	OutputLen int    `default:"32" placeholder:"N" help:"Tokens to generate."`
+	JSON      bool   `help:"Print one JSON object."`
+}
+
 type benchHTTPCmd struct {
 	Model    string `arg:"" help:"Model whose tokenizer is used; a null device takes the place of its arithmetic."`
 	Clients  int    `default:"32" help:"Concurrent clients."`
@@ -115,11 +127,49 @@ func (c *benchHTTPCmd) Run(ctx context.Context) error {
 		return err
 	}
 	r := &bench.Result{What: fmt.Sprintf("server without arithmetic, %d clients", c.Clients)}
-	r.Add("tokens", "tok/s", m.OutputThroughput)
+	addLoad(r, "tokens", m)
 	r.Add("requests", "req/s", m.RequestThroughput)
-	r.AddCost("TTFT p50", "ms", m.TTFT.Percentile(50))
-	r.AddCost("TTFT p99", "ms", m.TTFT.Percentile(99))
 	return write(r, nil, c.JSON)
+}
+
+// addLoad notes what clients saw of a server.
+func addLoad(r *bench.Result, name string, m *load.Metrics) {
+	r.Add(name, "tok/s", m.OutputThroughput)
+	r.Part(name, bench.TTFT50, m.TTFT.Percentile(50))
+	r.Part(name, bench.TTFT99, m.TTFT.Percentile(99))
+	r.Part(name, bench.TPOT50, m.TPOT.Percentile(50))
+	r.Part(name, bench.TPOT99, m.TPOT.Percentile(99))
+}
+
+// Run loads one server with each number of clients in turn.
+func (c *benchSweepCmd) Run(ctx context.Context) error {
+	if len(c.Clients) == 0 || slices.Min(c.Clients) < 1 || c.Turns < 1 {
+		return fmt.Errorf("--clients %v, --turns %d: all must be positive", c.Clients, c.Turns)
+	}
+	args := []string{
+		"--load", c.Load, "--device", c.Device, "--max-seqs", strconv.Itoa(slices.Max(c.Clients)),
+		"--ctx", strconv.Itoa(c.InputLen + c.OutputLen + 16),
+	}
+	if c.Quantize != "" {
+		args = append(args, "--quantize", c.Quantize)
+	}
+	s, err := startSelf(ctx, c.Model, args...)
+	if err != nil {
+		return err
+	}
+	if err := load.RefuseSimulated(ctx, http.DefaultClient, s.URL, ""); err != nil {
+		return errors.Join(err, s.Stop())
+	}
+	r := &bench.Result{What: fmt.Sprintf("%s served: %d tokens in, %d out", modelName(c.Model),
+		c.InputLen, c.OutputLen)}
+	for _, n := range c.Clients {
+		m, err := loadCompletions(ctx, s.URL, n, c.Turns*n, c.InputLen, c.OutputLen)
+		if err != nil {
+			return errors.Join(err, s.Stop())
+		}
+		addLoad(r, fmt.Sprintf("%d clients", n), m)
+	}
+	return write(r, s.Stop(), c.JSON)
 }
 
 // loadCompletions puts a server under a closed loop of clients; all requests must be answered.

@@ -226,16 +226,3 @@ func TestCUDABenchServe(t *testing.T) {
 		t.Errorf("run on the fake gives %v\n%s", err, refused)
 	}
 }
-
-func mustOutput(t *testing.T, args ...string) string {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("basalt %q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
