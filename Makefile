@@ -110,12 +110,16 @@ bench-report: build ## the record as one HTML page and one image, in dist/
 	@mkdir -p dist
 	./basalt bench report --html dist/bench-report.html --png dist/bench-report.png
 
-CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser)
-test-report: ## look at the report in a browser (headless Chromium)
-	@test -n "$(CHROMIUM)" || { echo "Chromium is missing (Debian: apt-get install chromium)"; exit 1; }
-	CHROMIUM=$(CHROMIUM) $(GO) test -count=1 -run Chromium -v ./bench/page
+# Debian's Chromium is installed where there is none.
+CHROMIUM = $$(command -v chromium || command -v chromium-browser)
+test-report: ## look at the report in a browser (headless Chromium), wide and narrow
+	@command -v chromium chromium-browser >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || { echo "Chromium is missing, and apt-get cannot install it"; exit 1; }
+	CHROMIUM=$(CHROMIUM) SHOTS=$(SHOTS) $(GO) test -count=1 -run Chromium -v ./bench/page
 
-.PHONY: bench-record bench-regress bench-report test-report
+bench-screenshots: SHOTS = $(CURDIR)/docs/images
+bench-screenshots: test-report ## pictures of the report, as docs/ shows them
+
+.PHONY: bench-record bench-regress bench-report test-report bench-screenshots
 
 # Names of rows and of files: basalt bench cpu --help. The files are made by
 # tools/shapes/make_gguf.py and llama-quantize.

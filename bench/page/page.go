@@ -23,8 +23,24 @@ func ofMachine(record []track.Entry, machine string) []track.Entry {
 // machine is one class of machine on the page.
 type machine struct {
 	Name   string
-	Charts []template.HTML
+	Groups []group
 	Rows   []row
+}
+
+// group is a heading with charts below it.
+type group struct {
+	Title  string
+	Text   string
+	charts []chart
+}
+
+// Charts are the group's as elements of the page; their texts are escaped in them.
+func (g group) Charts() []template.HTML {
+	var all []template.HTML
+	for _, of := range g.charts {
+		all = append(all, template.HTML(chartSVG(of)))
+	}
+	return all
 }
 
 // row is a line of the table: a figure's last two recorded values.
@@ -53,13 +69,58 @@ func Write(w io.Writer, record []track.Entry) error {
 }
 
 func newMachine(record []track.Entry, name string) machine {
-	m := machine{Name: name}
 	own := ofMachine(record, name)
+	m := machine{Name: name, Groups: groupsOf(own)}
 	for _, s := range seriesOf(own) {
-		m.Charts = append(m.Charts, template.HTML(chartSVG(&s))) // its texts are escaped there
 		m.Rows = append(m.Rows, newRow(&s, own))
 	}
 	return m
+}
+
+// groupsOf are all charts of a machine's record; groups without a chart are left out.
+func groupsOf(record []track.Entry) []group {
+	newest := newestOf(record)
+	var peers, latency, roofs, commits []chart
+	for _, b := range barsOf(newest) {
+		peers = append(peers, &b)
+	}
+	for _, c := range curvesOf(newest) {
+		latency = append(latency, &c)
+	}
+	for _, r := range rooflinesOf(newest) {
+		roofs = append(roofs, &r)
+	}
+	for _, s := range seriesOf(record) {
+		if s.charted() {
+			commits = append(commits, &s)
+		}
+	}
+	all := []group{
+		{"Beside its peers", "The same file, threads and prompts, in turn; a bar is the median " +
+			"of paired runs, the thin line reaches from the least to the greatest.", peers},
+		{"Throughput and latency", "One server, loaded by as many clients as the number at each " +
+			"point says.", latency},
+		{"Below the roofline", "Products of matrices; the upper line is what the memory and the " +
+			"multipliers measured beside them allow.", roofs},
+		{"Over commits", "Medians; the band reaches from the least to the greatest round.",
+			commits},
+	}
+	return slices.DeleteFunc(all, func(g group) bool { return len(g.charts) == 0 })
+}
+
+// newestOf are the last entries of each workload, in the order in which workloads first appear.
+func newestOf(record []track.Entry) []track.Entry {
+	var all []track.Entry
+	for _, e := range record {
+		i := slices.IndexFunc(all, func(o track.Entry) bool { return o.Workload == e.Workload })
+		switch {
+		case i < 0:
+			all = append(all, e)
+		case !e.Date.Before(all[i].Date):
+			all[i] = e
+		}
+	}
+	return all
 }
 
 func newRow(s *series, record []track.Entry) row {
@@ -92,21 +153,28 @@ const pageTemplate = `<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Basalt: speed over commits</title>
+<title>Basalt: measured speed</title>
 <style>
-:root { --ink: #1c1f24; --muted: #6d747d; --rule: #d5d9de; --paper: #ffffff; --series: #1f6fb2; }
+:root { --ink: #1c1f24; --muted: #6d747d; --rule: #d5d9de; --paper: #ffffff; --series: #1f6fb2;
+  --second: #c45d12; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e7e9ec; --muted: #9aa1aa; --rule: #3a4048; --paper: #15181c; --series: #5aa9e6; }
+  :root { --ink: #e7e9ec; --muted: #9aa1aa; --rule: #3a4048; --paper: #15181c; --series: #5aa9e6;
+    --second: #ef9a56; }
 }
 body { margin: 0 auto; max-width: 92rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 15px/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+h3 { font-size: 1.05rem; margin-bottom: .2rem; } h3 + p { margin-top: 0; color: var(--muted); }
 .charts { display: grid; gap: .75rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); align-items: start; }
 svg { width: 100%; height: auto; border: 1px solid var(--rule); border-radius: 6px; }
 text { font: 12px system-ui, sans-serif; fill: var(--ink); } text.muted { fill: var(--muted); }
 line.muted { stroke: var(--rule); stroke-width: 1; }
-line.series { stroke: var(--series); stroke-width: 2; } circle.series { fill: var(--series); }
+line.ink { stroke: var(--ink); stroke-width: 1; }
+line.series { stroke: var(--series); stroke-width: 2; } line.second { stroke: var(--second);
+  stroke-width: 2; }
+circle.series, polygon.series, text.series { fill: var(--series); }
+circle.second, polygon.second, text.second { fill: var(--second); }
 .band { fill: var(--series); opacity: .18; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; margin-top: 1rem; font-variant-numeric: tabular-nums; }
@@ -116,13 +184,16 @@ td.n { text-align: right; } small { color: var(--muted); }
 </style>
 </head>
 <body>
-<h1>Basalt: speed over commits</h1>
-<p>Medians; the band reaches from the least to the greatest round. Every figure is printed by the
-command beside it. Figures of different classes of machine are not comparable.</p>
+<h1>Basalt: measured speed</h1>
+<p>Every figure is printed by the command beside it in the table. Figures of different classes of
+machine are not comparable.</p>
 {{range .}}<section>
 <h2>{{.Name}}</h2>
+{{range .Groups}}<h3>{{.Title}}</h3>
+<p>{{.Text}}</p>
 <div class="charts">
 {{range .Charts}}{{.}}{{end}}</div>
+{{end}}<h3>All figures</h3>
 <div class="table"><table>
 <thead><tr><th>workload</th><th>figure</th><th>median</th><th>least - greatest</th><th>commit</th>
 <th>date</th><th>before</th><th>command</th></tr></thead>

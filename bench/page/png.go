@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"slices"
 
 	"basalt/bench/track"
 
@@ -28,6 +29,8 @@ func (s style) look() color.RGBA {
 		return color.RGBA{0x2a, 0x78, 0xb8, 0x30}
 	case styleSeries:
 		return color.RGBA{0x1f, 0x6f, 0xb2, 0xff}
+	case styleSecond:
+		return color.RGBA{0xc4, 0x5d, 0x12, 0xff}
 	}
 	return color.RGBA{0x1c, 0x1f, 0x24, 0xff}
 }
@@ -42,10 +45,9 @@ func (c *raster) line(x1, y1, x2, y2 float64, s style) {
 		return
 	}
 	dx, dy := (y2-y1)/length*half, (x1-x2)/length*half
-	c.area([]point{{x1 + dx, y1 + dy}, {x2 + dx, y2 + dy}, {x2 - dx, y2 - dy}, {
-		x1 - dx,
-		y1 - dy,
-	}}, s)
+	c.area([]point{
+		{x1 + dx, y1 + dy}, {x2 + dx, y2 + dy}, {x2 - dx, y2 - dy}, {x1 - dx, y1 - dy},
+	}, s)
 }
 
 func (c *raster) area(points []point, s style) {
@@ -74,8 +76,11 @@ func (c *raster) dot(at point, _ string, s style) {
 func (c *raster) text(at point, a anchor, words string, s style) {
 	d := font.Drawer{Dst: c.image, Src: image.NewUniform(s.look()), Face: basicfont.Face7x13}
 	x := fixed.I(int(math.Round(at.x)))
-	if a == anchorEnd {
+	switch a {
+	case anchorEnd:
 		x -= d.MeasureString(words)
+	case anchorMiddle:
+		x -= d.MeasureString(words) / 2
 	}
 	d.Dot = fixed.Point26_6{X: x, Y: fixed.I(int(math.Round(at.y)))}
 	d.DrawString(words)
@@ -84,18 +89,26 @@ func (c *raster) text(at point, a anchor, words string, s style) {
 // columns of charts in the image.
 const columns = 3
 
-// WritePNG draws all charts of the newest entry's machine into one image.
+// WritePNG draws all charts of the newest entry's machine into one image, each in the column that
+// is the shortest.
 func WritePNG(w io.Writer, record []track.Entry) error {
 	if len(record) == 0 {
 		return errors.New("the record is empty: there is nothing to draw")
 	}
-	all := seriesOf(ofMachine(record, record[len(record)-1].Machine))
-	rows := (len(all) + columns - 1) / columns
-	img := image.NewRGBA(image.Rect(0, 0, columns*chartWidth, rows*chartHeight))
+	var places []point
+	var all []chart
+	var ends [columns]float64
+	for _, g := range groupsOf(ofMachine(record, record[len(record)-1].Machine)) {
+		for _, of := range g.charts {
+			i := slices.Index(ends[:], slices.Min(ends[:]))
+			all, places = append(all, of), append(places, point{float64(i * chartWidth), ends[i]})
+			ends[i] += of.height()
+		}
+	}
+	img := image.NewRGBA(image.Rect(0, 0, columns*chartWidth, int(slices.Max(ends[:]))))
 	draw.Draw(img, img.Bounds(), image.White, image.Point{}, draw.Src)
-	c := &raster{img}
-	for i := range all {
-		all[i].draw(c, float64(i%columns*chartWidth), float64(i/columns*chartHeight))
+	for i, of := range all {
+		of.draw(&raster{img}, places[i].x, places[i].y)
 	}
 	return png.Encode(w, img)
 }

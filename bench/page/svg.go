@@ -36,11 +36,11 @@ func (c *svg) text(at point, a anchor, words string, s style) {
 }
 
 // chartSVG is a chart as one element.
-func chartSVG(s *series) string {
+func chartSVG(of chart) string {
 	c := new(svg)
-	fmt.Fprintf(c, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight,
-		html.EscapeString(s.workload+": "+s.figure+" over commits"))
-	s.draw(c, 0, 0)
+	fmt.Fprintf(c, `<svg viewBox="0 0 %d %.0f" role="img" aria-label="%s">`, chartWidth,
+		of.height(), html.EscapeString(of.title()))
+	of.draw(c, 0, 0)
 	c.WriteString("</svg>\n")
 	return c.String()
 }

@@ -4,7 +4,13 @@
 
 The server runs the null device, whose steps take a fixed time. GuideLLM (Python, of the vLLM
 project) and autocannon (Node) run unmodified, in turn with ours: the same prompts' length, answers'
-length, number of requests and clients. Prints medians, and fails when one is off by over 3 %.
+length, number of requests, and clients or rate. Prints medians, and fails when one is off by over
+3 %.
+
+The time to the first token is compared at a fixed rate of requests alone. In a closed loop it tells
+how soon a client sends again: a request that comes at the start of a step waits for all of it, one
+that comes some milliseconds later for the rest. The rate is no simple fraction of the steps', so
+that requests come at every moment of a step.
 """
 
 import argparse
@@ -18,6 +24,7 @@ import urllib.request
 
 MODEL, STEP, PROMPT, OUTPUT, EACH = "basalt.box-v1", "20ms", 128, 64, 20
 TOKENIZER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/box/files")
+RATE = 13.57  # requests a second
 LIMIT = 0.03
 
 
@@ -32,11 +39,18 @@ def serve(binary):
     sys.exit("the server did not start")
 
 
+def requests(clients):
+    """Their number, by clients; none stand for a fixed rate."""
+    return EACH * clients or 120
+
+
 def ours(args, url, clients, folder):
     out = os.path.join(folder, "ours.json")
+    load = ["--max-concurrency", str(clients)]
+    if not clients:
+        load = ["--request-rate", str(RATE), "--burstiness", "inf"]
     subprocess.run([args.basalt, "bench", "serve", MODEL, "--url", url, "--api", "openai-chat",
-                    "--num-prompts", str(EACH * clients), "--max-concurrency", str(clients),
-                    "--input-len", str(PROMPT), "--output-len", str(OUTPUT), "--result", out],
+                    "--num-prompts", str(requests(clients)), *load, "--input-len", str(PROMPT), "--output-len", str(OUTPUT), "--result", out],
                    check=True, stdout=subprocess.DEVNULL)
     with open(out) as f:
         r = json.load(f)
@@ -48,8 +62,9 @@ def guidellm(args, url, clients, folder):
     out = os.path.join(folder, "guidellm.json")
     tool = os.path.join(os.path.dirname(sys.executable), "guidellm")
     subprocess.run([tool, "run", "--backend", f"kind=openai_http,target={url},model={MODEL}",
-                    "--profile", f"kind=concurrent,streams={clients}",
-                    "--constraint", f"kind=max_requests,count={EACH * clients}",
+                    "--profile", f"kind=concurrent,streams={clients}" if clients else
+                    f"kind=constant,rate={RATE}",
+                    "--constraint", f"kind=max_requests,count={requests(clients)}",
                     "--tokenizer", f"kind=hf_auto,model={TOKENIZER}",
                     "--data", f"kind=synthetic_text,prompt_tokens={PROMPT},output_tokens={OUTPUT}",
                     "--output", f"kind=json,path={out}", "--disable-console"],
@@ -101,9 +116,9 @@ def main():
     samples = {}
     try:
         with tempfile.TemporaryDirectory() as folder:
-            for clients in (1, 4):
+            for clients in (1, 4, 0):
                 for _ in range(args.rounds):
-                    for tool in (ours, guidellm, autocannon):
+                    for tool in (ours, guidellm, autocannon) if clients else (ours, guidellm):
                         for name, value in tool(args, url, clients, folder).items():
                             samples.setdefault((clients, name, tool.__name__), []).append(value)
     finally:
@@ -113,14 +128,15 @@ def main():
 
 
 def report(medians):
-    print(f"{'clients':7s} {'':13s} {'tool':11s} {'theirs':>9s} {'ours':>9s}  off by")
+    print(f"{'load':9s} {'':13s} {'tool':11s} {'theirs':>9s} {'ours':>9s}  off by")
     worst = 0
     for (clients, name, tool), value in medians.items():
-        if tool == "ours":
+        if tool == "ours" or clients and name == "TTFT, ms":
             continue
         mine = medians[clients, name, "ours"]
         worst = max(worst, abs(mine / value - 1))
-        print(f"{clients:7d} {name:13s} {tool:11s} {value:9.3f} {mine:9.3f} {mine / value - 1:+7.2%}")
+        load = f"{clients} clients" if clients else f"{RATE}/s"
+        print(f"{load:9s} {name:13s} {tool:11s} {value:9.3f} {mine:9.3f} {mine / value - 1:+7.2%}")
     print("all within 3 %" if worst <= LIMIT else f"off by {worst:.1%}: over 3 %")
     return int(worst > LIMIT)
 
