@@ -36,7 +36,7 @@ func made(n int) *Record {
 	return r
 }
 
-// file is what an independent reader takes from a result file: the raw times alone.
+// file has the names of a result file's raw times.
 type file struct {
 	Duration  float64     `json:"duration"`
 	Inputs    []int       `json:"input_lens"`
@@ -47,6 +47,27 @@ type file struct {
 	Starts    []float64   `json:"start_times"`
 	Queues    []float64   `json:"queue_times"`
 	Errors    []string    `json:"errors"`
+}
+
+// rawOf works the times out of the moments at which chunks came.
+func rawOf(r *Record) file {
+	f := file{Duration: r.Duration.Seconds()}
+	for _, o := range r.Outcomes {
+		f.Inputs, f.Outputs = append(f.Inputs, o.Input), append(f.Outputs, o.Output)
+		f.Starts = append(f.Starts, o.Start.Seconds())
+		f.Queues, f.Errors = append(f.Queues, o.Queue.Seconds()), append(f.Errors, o.Err)
+		ttft, latency, itls := 0.0, 0.0, []float64{}
+		if n := len(o.Chunks); n > 0 {
+			ttft = float64(o.Chunks[0]-int64(o.Start)) / 1e9
+			latency = float64(o.Chunks[n-1]-int64(o.Start)) / 1e9
+			for i := 1; i < n; i++ {
+				itls = append(itls, float64(o.Chunks[i]-o.Chunks[i-1])/1e9)
+			}
+		}
+		f.TTFTs, f.Latencies = append(f.TTFTs, ttft), append(f.Latencies, latency)
+		f.ITLs = append(f.ITLs, itls)
+	}
+	return f
 }
 
 // quantile interpolates linearly, as numpy.percentile does.
@@ -148,6 +169,11 @@ func (f *file) mostAtOnce() float64 {
 	return float64(most)
 }
 
+// near says whether all times agree within a microsecond.
+func near(x, y []float64) bool {
+	return slices.EqualFunc(x, y, func(a, b float64) bool { return math.Abs(a-b) < 1e-6 })
+}
+
 func TestSummaryAgreesWithRawTimes(t *testing.T) {
 	percentiles := []float64{25, 90, 99, 99.9}
 	limits := SLO{TTFT: 500, TPOT: 25, E2EL: 3000}
@@ -162,13 +188,18 @@ func TestSummaryAgreesWithRawTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var raw file
+	var detailed file
 	var result map[string]any
-	if err := json.Unmarshal(text, &raw); err != nil {
+	if err := json.Unmarshal(text, &detailed); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(text, &result); err != nil {
 		t.Fatal(err)
+	}
+	raw := rawOf(r)
+	if !near(detailed.TTFTs, raw.TTFTs) || !near(slices.Concat(detailed.ITLs...),
+		slices.Concat(raw.ITLs...)) || !near(detailed.Starts, raw.Starts) {
+		t.Error("the file's times of single requests are not those at which chunks came")
 	}
 	for key, want := range raw.recompute(limits, percentiles) {
 		got, ok := result[key].(float64)
