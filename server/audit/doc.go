@@ -5,6 +5,7 @@
 //	files.go   the files of a log, their rotation, and its end found again
 //	anchor.go  anchors: the head of the chain, told to somebody else
 //	verify.go  Verify: what was done to a log
+//	reader.go  Read: the records of a log while it is written
 //	record.go  what records say; delivery.go: whether they hold prompts and answers
 //
 // Each record is one line of JSON that holds the hash of the line before it and an Ed25519

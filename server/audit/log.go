@@ -78,11 +78,13 @@ type Log struct {
 	done     chan struct{}
 	once     sync.Once
 	failing  atomic.Pointer[error]
-	num      atomic.Uint64
+	written  atomic.Pointer[Position]
+	durable  atomic.Pointer[Position]
 	writer   *writer
 }
 
-// entry is a record on its way; written gets one answer.
+// entry is a record on its way; written gets one answer. Without a record it asks that all before
+// it be made durable.
 type entry struct {
 	record  []byte
 	written chan error
@@ -110,6 +112,7 @@ func Open(cfg Config) (*Log, error) {
 		done: make(chan struct{}), writer: w,
 	}
 	w.log = l
+	w.publish(true)
 	if err := l.delivery.open(cfg.Dir); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -151,7 +154,7 @@ func (l *Log) Err() error {
 }
 
 // Len is the number of records of the log, those of earlier runs included.
-func (l *Log) Len() uint64 { return l.num.Load() }
+func (l *Log) Len() uint64 { return l.Written().Record }
 
 // Close writes what is on its way, anchors the end, and closes the log. It waits until ctx ends.
 func (l *Log) Close(ctx context.Context) error {

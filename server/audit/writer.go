@@ -111,7 +111,6 @@ func syncDir(dir string) error {
 // run writes until the log is closed.
 func (w *writer) run() {
 	defer close(w.log.done)
-	w.log.num.Store(w.head.seq)
 	tick := time.NewTicker(min(retryTime, w.cfg.AnchorInterval))
 	defer tick.Stop()
 	lastAnchor := time.Now()
@@ -179,26 +178,41 @@ func (w *writer) close() error {
 
 // write writes the backlog and a batch, all or nothing, and answers those who wait.
 func (w *writer) write(batch []entry) {
-	if len(batch) == 0 && len(w.backlog) == 0 {
-		return
-	}
-	records := w.backlog
+	records, sync := w.backlog, false
 	for _, e := range batch {
-		records = append(records, e.record)
+		if e.record == nil {
+			sync = true
+		} else {
+			records = append(records, e.record)
+		}
+	}
+	err := w.writeRecords(records)
+	if err == nil && sync {
+		if err = w.makeDurable(); err != nil {
+			w.failed(err)
+		}
+	}
+	for _, e := range batch {
+		e.written <- err
+	}
+}
+
+// writeRecords writes records, or keeps them for later.
+func (w *writer) writeRecords(records [][]byte) error {
+	if len(records) == 0 {
+		return nil
 	}
 	err := w.tryWrite(records)
 	if err == nil {
 		w.backlog, w.lost = nil, 0
 		w.mended()
-	} else {
-		w.failed(err)
-		n := min(len(records), maxBacklog)
-		w.lost += uint64(len(records) - n)
-		w.backlog = records[:n:n]
+		return nil
 	}
-	for _, e := range batch {
-		e.written <- err
-	}
+	w.failed(err)
+	n := min(len(records), maxBacklog)
+	w.lost += uint64(len(records) - n)
+	w.backlog = records[:n:n]
+	return err
 }
 
 // failed remembers and reports that the log cannot be written.
@@ -251,7 +265,7 @@ func (w *writer) put(head link, durable bool) error {
 	}
 	w.size += int64(len(w.buf))
 	w.head, w.dirty = head, !durable
-	w.log.num.Store(head.seq)
+	w.publish(durable || w.cfg.Sync == SyncNever)
 	const maxKept = 1 << 20
 	if cap(w.buf) > maxKept {
 		w.buf = nil
@@ -267,7 +281,17 @@ func (w *writer) makeDurable() error {
 		return err
 	}
 	w.dirty = false
+	w.publish(true)
 	return nil
+}
+
+// publish tells readers how far they may read.
+func (w *writer) publish(durable bool) {
+	at := &Position{Log: w.head.log, Record: w.head.seq, File: w.fileNum, Offset: w.size}
+	w.log.written.Store(at)
+	if durable {
+		w.log.durable.Store(at)
+	}
 }
 
 // rotate begins another file and removes the oldest ones above the limit.
