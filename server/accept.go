@@ -58,7 +58,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return err
 	}
 	defer l.stop()
-	s.working.Do(s.startJobs)
+	s.working.Do(func() { s.startJobs(); s.startCourier() })
 	s.mu.Lock()
 	s.listeners = append(s.listeners, l)
 	s.mu.Unlock()

@@ -114,7 +114,12 @@ func (s *Server) invocationRecord(r *request, status int) *audit.Invocation {
 	if rec.refusal != nil {
 		out.ErrorCode, _ = bedrock.Exception(rec.refusal)
 	}
+	ruling, scope := s.cfg.Audit.Ruling(r.who.Tenant)
+	if ruling.S3 != nil {
+		out.Basalt.Delivery = scope
+	}
 	if rec.generation != nil {
+		rec.generation.withhold(&ruling)
 		rec.generation.describe(out)
 	}
 	return out
@@ -135,8 +140,8 @@ func (g *generation) describe(out *audit.Invocation) {
 	out.Input.TokenCount, out.Output.TokenCount = g.usage.Input, g.usage.Output
 	out.Input.CacheReadTokens = g.usage.CacheRead
 	out.Input.CacheWriteTokens = g.usage.CacheWrite
-	out.Input.BodyJSON, out.Input.BodyOmitted = rec.input, rec.inputOmitted
 	if rec.keep {
+		out.Input.BodyJSON, out.Input.BodyOmitted = rec.input, rec.inputOmitted
 		out.Output.BodyJSON, out.Output.BodyOmitted = deliverable(g.output())
 	}
 	if len(g.req.Metadata) > 0 {
@@ -164,17 +169,28 @@ func (g *generation) keepContent() {
 	if g.s.cfg.Audit == nil {
 		return
 	}
-	delivery, _ := g.s.cfg.Audit.Delivery()
+	delivery, _ := g.s.cfg.Audit.Ruling(g.r.who.Tenant)
 	rec := &g.r.record
 	if rec.keep = delivery.Text; !rec.keep {
 		return
 	}
 	if !delivery.Image && hasImages(g.req) {
-		rec.inputOmitted = "it has images, and image data is not delivered"
+		rec.inputOmitted = imagesOmitted
 		return
 	}
 	rec.input, rec.inputOmitted = deliverable(append([]byte(nil), g.r.body...))
 }
+
+// withhold leaves out what was asked for when the request came, and is not any more.
+func (g *generation) withhold(ruling *audit.Delivery) {
+	rec := &g.r.record
+	rec.keep = rec.keep && ruling.Text
+	if rec.input != nil && !ruling.Image && hasImages(g.req) {
+		rec.input, rec.inputOmitted = nil, imagesOmitted
+	}
+}
+
+const imagesOmitted = "it has images, and image data is not delivered"
 
 func hasImages(req *api.Request) bool {
 	for i := range req.Messages {

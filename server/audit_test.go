@@ -207,8 +207,6 @@ func TestThePromptsAreInTheLogOnlyIfTheOperatorSaysSo(t *testing.T) {
 	config("PUT", `{}`, 400, "loggingConfig is required")
 	config("PUT", `{"loggingConfig":{"textDataDelivery":true}}`, 400, "not supported")
 	config("PUT", `{"loggingConfig":{"textDataDeliveryEnabled":1}}`, 400, "true or false")
-	config("PUT", `{"loggingConfig":{"s3Config":{"bucketName":"b"}}}`, 400, "--audit")
-	config("PUT", `{"loggingConfig":{"cloudWatchConfig":{}}}`, 400, "--audit")
 	config("PUT", `{"loggingConfig":{"textDataDeliveryEnabled":true}}`, 200, "{}")
 	if r := last(); r.EventName != "PutModelInvocationLoggingConfiguration" ||
 		!strings.Contains(r.raw, `"textDataDeliveryEnabled":true`) ||
@@ -250,6 +248,7 @@ func TestThePromptsAreInTheLogOnlyIfTheOperatorSaysSo(t *testing.T) {
 func FuzzDecodeLogging(f *testing.F) {
 	f.Add([]byte(`{"loggingConfig":{"textDataDeliveryEnabled":true,"s3Config":{}}}`))
 	f.Add([]byte(`{"loggingConfig":{"audioDataDeliveryEnabled":false}}`))
+	f.Add([]byte(`{"loggingConfig":{"s3Config":{"bucketName":"logs","keyPrefix":"a/b"}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d, err := decodeLogging(body)
 		if err == nil && d == nil || err != nil && err.Message == "" {

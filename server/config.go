@@ -38,6 +38,9 @@ type Config struct {
 	// caller.
 	Audit  *audit.Log
 	Region string // in records
+	// LogEvery is how long records wait for others of their object, where invocation logs are
+	// delivered to a bucket; 1 min when 0.
+	LogEvery time.Duration
 	// Profiles opens /debug/pprof/ to those whom the policy grants Debug.
 	Profiles bool
 	// Devices add what they measure of themselves to /metrics. One with a method

@@ -11,6 +11,7 @@
 //	sequence.go  one choice: ids to text to events; stop.go: stop strings over token borders
 //	stream.go, collect.go  where events go: into a stream or into one body
 //	jobs_store.go, jobs_run.go  work that nobody waits for, behind all that somebody does
+//	audit.go, logging.go, courier.go  records of invocations: what they say, where they go
 //	health.go, metrics.go, log.go  what operators see
 //
 // The dialects are codecs in the folders below; api is the vocabulary between. A request lives in

@@ -68,7 +68,10 @@ func bedrockOperations() [][2]string {
 		{"/inference-profiles/{inferenceProfileIdentifier}", "acted on"},
 		{"/imported-models", "acted on: each model once"},
 		{"/imported-models/{modelIdentifier}", "acted on"},
-		{"/logging/modelinvocations", "acted on: what the audit log keeps"},
+		{
+			"/logging/modelinvocations",
+			"acted on: what records hold, and the bucket of `--buckets` that gets them",
+		},
 		{"/provisioned-model-throughputs", none},
 		{"/provisioned-model-throughput/{provisionedModelId}", "ResourceNotFoundException"},
 		{"/custom-models", none},

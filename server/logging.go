@@ -1,13 +1,15 @@
 package server
 
 import (
+	"go.uber.org/zap"
+
 	"basalt/server/api"
 	"basalt/server/audit"
 )
 
 // The operations of Bedrock's control plane on the invocation log: GET, PUT and DELETE
-// /logging/modelinvocations. They say what records hold. Where the records go is the operator's to
-// say, at the start: destinations of AWS are refused.
+// /logging/modelinvocations. They say what records hold, and to which bucket of the operator's
+// table they are delivered beside the audit log. An account is a tenant.
 
 func loggingRoutes() []route {
 	const name = "ModelInvocationLoggingConfiguration"
@@ -29,8 +31,8 @@ func (s *Server) getLogging(r *request) reply {
 		Config *audit.Delivery `json:"loggingConfig,omitempty"`
 	}{}
 	if s.cfg.Audit != nil {
-		if d, set := s.cfg.Audit.Delivery(); set {
-			body.Config = &d
+		if c, set := s.cfg.Audit.Configuration(loggingScope(r)); set {
+			body.Config = &c.Delivery
 		}
 	}
 	return s.loggingReply(r, body)
@@ -54,42 +56,13 @@ func (s *Server) deleteLogging(r *request) reply {
 	return s.loggingReply(r, struct{}{})
 }
 
-// decodeLogging reads the body of PutModelInvocationLoggingConfiguration.
-func decodeLogging(body []byte) (*audit.Delivery, *api.Error) {
-	root, err := api.ParseJSON(body)
-	if err != nil {
-		return nil, err
+// loggingScope is whose records a principal configures: its tenant's, or, where the policy grants
+// TenantModelInvocationLoggingConfiguration, those of all tenants that have none of their own.
+func loggingScope(r *request) string {
+	if r.who.Grant.MayDo("TenantModelInvocationLoggingConfiguration", false) {
+		return audit.EveryTenant
 	}
-	o, d := root.Object(), &audit.Delivery{}
-	if v, ok := o.Need("loggingConfig"); ok {
-		c := v.Object()
-		for name, to := range map[string]*bool{
-			"textDataDeliveryEnabled": &d.Text, "imageDataDeliveryEnabled": &d.Image,
-			"embeddingDataDeliveryEnabled": &d.Embedding, "videoDataDeliveryEnabled": &d.Video,
-			"audioDataDeliveryEnabled": &d.Audio,
-		} {
-			*to = c.Bool(name).Or(false)
-		}
-		for _, name := range []string{"s3Config", "cloudWatchConfig"} {
-			if at, ok := c.Get(name); ok {
-				at.FailWith(ownDestination(name))
-			}
-		}
-		refuseUnread(c)
-	}
-	refuseUnread(o)
-	return d, root.Err()
-}
-
-func refuseUnread(o *api.Object) {
-	for _, v := range o.Unread() {
-		v.Fail("is not supported; leave it out")
-	}
-}
-
-func ownDestination(field string) *api.Error {
-	return api.FieldError("loggingConfig."+field, "loggingConfig.%s: records go to the folder "+
-		"that the operator gave by --audit; leave this out", field)
+	return r.who.Tenant
 }
 
 // changeLogging records the change before it is made: an act without its record does not happen.
@@ -98,19 +71,44 @@ func (s *Server) changeLogging(r *request, d *audit.Delivery) *api.Error {
 		return api.Errorf(api.Invalid, "this server keeps no audit log; the operator starts one "+
 			"with --audit FOLDER")
 	}
-	if d != nil && !s.cfg.Audit.MayDeliver(*d) {
-		return api.Errorf(api.Forbidden, "loggingConfig: the operator does not let prompts and "+
-			"answers into the log; leave out what is enabled, or ask for --audit-content allowed")
+	if err := s.mayLog(r, d); err != nil {
+		return err
 	}
+	scope := loggingScope(r)
 	e := s.eventRecord(r, r.record.route.action)
+	e.Detail = map[string]any{"scope": scope}
 	if d != nil {
-		e.Detail = map[string]any{"loggingConfig": d}
+		e.Detail["loggingConfig"] = d
 	}
+	s.logging.Lock()
+	defer s.logging.Unlock()
 	if err := s.cfg.Audit.Append(e.JSON()); err != nil {
 		return s.unrecorded()
 	}
-	if err := s.cfg.Audit.SetDelivery(d); err != nil {
+	var err error
+	if d == nil {
+		err = s.cfg.Audit.Unconfigure(scope)
+	} else {
+		err = s.cfg.Audit.Configure(scope, r.who.Tenant, d)
+	}
+	s.courier.Changed(scope)
+	if err != nil {
+		s.log.Error("cannot keep the logging configuration", zap.Error(err))
 		return api.Errorf(api.Internal, "the logging configuration could not be kept")
 	}
 	return nil
+}
+
+// mayLog refuses content that the operator does not let out, and destinations that are not there.
+func (s *Server) mayLog(r *request, d *audit.Delivery) *api.Error {
+	switch {
+	case d == nil:
+		return nil
+	case !s.cfg.Audit.MayDeliver(d):
+		return api.Errorf(api.Forbidden, "loggingConfig: the operator does not let prompts and "+
+			"answers into the log; leave out what is enabled, or ask for --audit-content allowed")
+	case d.S3 == nil:
+		return nil
+	}
+	return s.courier.Check(r.ctx, r.who.Tenant, d.S3)
 }

@@ -37,6 +37,7 @@ func newMetrics(s *Server) *metrics {
 		func() float64 { return float64(s.inFlight.Load()) }))
 	if s.cfg.Audit != nil {
 		m.registry.MustRegister(auditCollectors(s.cfg.Audit)...)
+		m.registry.MustRegister(courierCollectors(s.courier)...)
 	}
 	for _, served := range s.served {
 		m.models[served] = newModelMetrics(m.registry, served)

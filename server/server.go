@@ -17,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"basalt/server/delivery"
 	"basalt/server/identity"
 )
 
@@ -30,7 +31,9 @@ type Server struct {
 	local   *identity.Principal // everybody without authentication
 	meter   *identity.Meter
 	backlog *backlog
-	working sync.Once // jobs go on since the first Serve
+	working sync.Once         // jobs and deliveries go on since the first Serve
+	courier *delivery.Courier // of invocation logs; nil without an audit log
+	logging sync.Mutex        // changes of the logging configuration, one at a time
 	metrics *metrics
 	routes  map[string][]route
 
@@ -80,6 +83,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.meter = identity.NewMeter(nil)
 	s.backlog = s.newBacklog()
+	s.courier = s.newCourier()
 	s.metrics = newMetrics(s)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.encoding = pprof.WithLabels(context.Background(), pprof.Labels("phase", "encode"))
@@ -108,6 +112,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop(errDrained)
 	s.closeConns()
 	s.auditEvent("ServerStopped", nil)
+	s.closeCourier()
 	return err
 }
 

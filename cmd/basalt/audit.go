@@ -23,6 +23,8 @@ type auditFlags struct {
 	AuditMaxFiles int      `placeholder:"N" help:"Files of the log to keep; older ones are removed, and a record says so (default: all)."`
 	AuditContent  string   `enum:"never,allowed,always" default:"never" help:"Prompts and answers in the records: never; allowed, if PutModelInvocationLoggingConfiguration asks for them; always, from the start until somebody asks for none."`
 	AuditRegion   string   `placeholder:"NAME" help:"Region to name in records."`
+
+	AuditDeliverEvery time.Duration `default:"1m" placeholder:"TIME" help:"How long records wait for others, where PutModelInvocationLoggingConfiguration has them delivered to a bucket of --buckets."`
 }
 
 // openAudit opens the log, if there is to be one.
@@ -32,6 +34,9 @@ func (c *serveCmd) openAudit(cfg *server.Config, log *zap.Logger) error {
 			return errors.New("--audit-key, --audit-anchors and --audit-content need --audit DIR")
 		}
 		return nil
+	}
+	if c.AuditDeliverEvery <= 0 {
+		return errors.New("--audit-deliver-every must be more than 0")
 	}
 	if c.AuditKey == "" {
 		return errors.New("--audit needs --audit-key FILE, made by: basalt audit keygen FILE")
@@ -56,9 +61,13 @@ func (c *serveCmd) openAudit(cfg *server.Config, log *zap.Logger) error {
 		return err
 	}
 	cfg.Region = c.AuditRegion
+	cfg.LogEvery = c.AuditDeliverEvery
 	if c.AuditContent == "always" {
-		all := audit.Delivery{Text: true, Image: true, Embedding: true, Video: true, Audio: true}
-		return cfg.Audit.SetDelivery(&all)
+		before, _ := cfg.Audit.Configuration(audit.EveryTenant)
+		all := audit.Delivery{
+			Text: true, Image: true, Embedding: true, Video: true, Audio: true, S3: before.S3,
+		}
+		return cfg.Audit.Configure(audit.EveryTenant, before.Owner, &all)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ var rooms = []struct {
 	{"server/anthropic", []string{"server/api"}},
 	{"server/sagemaker", []string{"server/api"}},
 	{"server/audit", []string{"internal/live"}},
+	{"server/delivery", []string{"server/api", "server/audit", "server/buckets"}},
 	{"server/certs", []string{"internal/live"}},
 	{"server/identity", []string{"server/api", "internal/live"}},
 	{"server/guardrail", []string{"server/api"}},

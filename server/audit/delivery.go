@@ -1,163 +1,99 @@
 package audit
 
-import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"sync"
-	"sync/atomic"
-	"time"
-)
-
-// Delivery says what of requests and answers records hold: nothing by default. It is Bedrock's
-// loggingConfig without the destinations, which are the operator's to choose.
+// Delivery says what of requests and answers records hold, nothing by default, and where they are
+// delivered beside the log. It is Bedrock's loggingConfig.
 type Delivery struct {
 	Text      bool `json:"textDataDeliveryEnabled"`
 	Image     bool `json:"imageDataDeliveryEnabled"`
 	Embedding bool `json:"embeddingDataDeliveryEnabled"`
 	Video     bool `json:"videoDataDeliveryEnabled"`
 	Audio     bool `json:"audioDataDeliveryEnabled"`
+	S3        *S3  `json:"s3Config,omitempty"`
 }
 
-// deliveryState is kept in a file beside the log, so that it survives a restart.
-type deliveryState struct {
-	mu      sync.Mutex
-	path    string
-	current atomic.Pointer[Delivery] // nil: not configured
+// S3 is a bucket that records of invocations are delivered to, and what stands before their names.
+type S3 struct {
+	Bucket string `json:"bucketName"`
+	Prefix string `json:"keyPrefix,omitempty"`
 }
 
-func (s *deliveryState) open(dir string) error {
-	s.path = filepath.Join(dir, "delivery.json")
-	data, err := os.ReadFile(s.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var d Delivery
-	if err := json.Unmarshal(data, &d); err != nil {
-		return fmt.Errorf("cannot read %s: %w", s.path, err)
-	}
-	s.current.Store(&d)
-	return nil
+// content reports whether any of the prompts and answers are asked for.
+func (d *Delivery) content() bool {
+	return d.Text || d.Image || d.Embedding || d.Video || d.Audio
 }
 
-// ErrContent is the error of a Delivery that the log's Config does not allow.
-var ErrContent = errors.New("prompts and answers may not be in the log")
+// without is the delivery with no prompts and answers.
+func (d *Delivery) without() Delivery { return Delivery{S3: d.S3} }
 
-// Delivery is what records hold now; set says that somebody configured it. What an earlier process
-// was allowed and this one is not does not count.
-func (l *Log) Delivery() (d Delivery, set bool) {
-	p := l.delivery.current.Load()
-	if p == nil {
-		return Delivery{}, false
+// EveryTenant is the scope of a configuration that rules the records of all tenants that have none
+// of their own.
+const EveryTenant = "*"
+
+// Configuration is a Delivery that somebody put, for the records of a scope: a tenant, or
+// EveryTenant.
+type Configuration struct {
+	Delivery
+	Owner string `json:"owner,omitempty"` // the tenant whose bucket it is
+	// Since is behind the last record that is not delivered, because it was there before.
+	Since Position `json:"since"`
+}
+
+// Ruling is the Delivery that rules a tenant's records now, and its scope, which is empty when
+// nobody configured it. What an earlier process was allowed and this one is not does not count.
+func (l *Log) Ruling(tenant string) (d Delivery, scope string) {
+	all := l.delivery.load()
+	for _, scope := range [...]string{tenant, EveryTenant} {
+		if c := all[scope]; c != nil {
+			return l.allowed(&c.Delivery), scope
+		}
 	}
+	return Delivery{}, ""
+}
+
+func (l *Log) allowed(d *Delivery) Delivery {
 	if !l.cfg.Content {
-		return Delivery{}, true
+		return d.without()
 	}
-	return *p, true
+	return *d
+}
+
+// Configuration is what was put for a scope.
+func (l *Log) Configuration(scope string) (Configuration, bool) {
+	c := l.delivery.load()[scope]
+	if c == nil {
+		return Configuration{}, false
+	}
+	out := *c
+	out.Delivery = l.allowed(&c.Delivery)
+	return out, true
+}
+
+// Scopes are those that have a configuration, in no order.
+func (l *Log) Scopes() []string {
+	var out []string
+	for scope := range l.delivery.load() {
+		out = append(out, scope)
+	}
+	return out
 }
 
 // MayDeliver reports whether the log's Config allows a Delivery.
-func (l *Log) MayDeliver(d Delivery) bool { return l.cfg.Content || d == Delivery{} }
+func (l *Log) MayDeliver(d *Delivery) bool { return l.cfg.Content || !d.content() }
 
-// SetDelivery changes what later records hold; nil goes back to nothing.
-func (l *Log) SetDelivery(d *Delivery) error {
-	if d != nil && !l.MayDeliver(*d) {
+// Configure changes what later records of a scope hold and where they go. owner is the tenant whose
+// bucket the Delivery names. A destination takes records from now on; one that follows another
+// takes what that one did not get.
+func (l *Log) Configure(scope, owner string, d *Delivery) error {
+	if !l.MayDeliver(d) {
 		return ErrContent
 	}
-	s := &l.delivery
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d == nil {
-		s.current.Store(nil)
-		if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
+	c := &Configuration{Delivery: *d, Owner: owner}
+	if d.S3 != nil {
+		bucket := *d.S3
+		c.S3 = &bucket
 	}
-	next := s.path + ".new"
-	if err := os.WriteFile(next, text(d), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(next, s.path); err != nil {
-		return err
-	}
-	own := *d
-	s.current.Store(&own)
-	return nil
+	return l.delivery.set(scope, c, l.Written())
 }
 
-// limiter bounds the records that strangers cause: whoever can reach the port could fill the disk.
-type limiter struct {
-	mu         sync.Mutex
-	now        func() time.Time
-	level      float64
-	at         time.Time
-	suppressed uint64
-}
-
-const (
-	strangersPerSecond = 100
-	strangersBurst     = 1000
-)
-
-// take reports whether a record may be written, and how many were not since the last that was.
-func (m *limiter) take() (ok bool, suppressed uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := m.now()
-	if m.at.IsZero() {
-		m.level = strangersBurst
-	} else {
-		m.level = min(strangersBurst, m.level+now.Sub(m.at).Seconds()*strangersPerSecond)
-	}
-	m.at = now
-	if m.level < 1 {
-		m.suppressed++
-		return false, 0
-	}
-	m.level--
-	suppressed, m.suppressed = m.suppressed, 0
-	return true, suppressed
-}
-
-// untake counts a record that found no room.
-func (m *limiter) untake(num uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.suppressed += num
-}
-
-// Post hands a record over without waiting for it. Of strangers' records only so many a second are
-// written; a record says how many were not.
-func (l *Log) Post(record []byte, stranger bool) {
-	var missed uint64
-	if stranger {
-		ok, suppressed := l.limit.take()
-		if !ok {
-			return
-		}
-		if suppressed > 0 && !l.offer(suppressedRecord(l.cfg.Now(), suppressed)) {
-			missed += suppressed
-		}
-	}
-	if !l.offer(record) {
-		missed++
-	}
-	if missed > 0 {
-		l.limit.untake(missed)
-	}
-}
-
-func (l *Log) offer(record []byte) bool {
-	select {
-	case l.entries <- entry{record, make(chan error, 1)}:
-		return true
-	default:
-		return false
-	}
-}
+// Unconfigure takes a scope's configuration away.
+func (l *Log) Unconfigure(scope string) error { return l.delivery.set(scope, nil, Position{}) }

@@ -6,7 +6,9 @@
 //	anchor.go  anchors: the head of the chain, told to somebody else
 //	verify.go  Verify: what was done to a log
 //	reader.go  Read: the records of a log while it is written
-//	record.go  what records say; delivery.go: whether they hold prompts and answers
+//	record.go  what records say; strangers.go: how many are written of those nobody knows
+//	delivery.go  whether they hold prompts and answers, and where they are delivered;
+//	           configurations.go: the files that remember it
 //
 // Each record is one line of JSON that holds the hash of the line before it and an Ed25519
 // signature. Without the key, no line can be changed, added, moved or taken out of the middle.

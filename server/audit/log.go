@@ -71,7 +71,7 @@ func (c *Config) setDefaults() {
 // Log is an audit log that is open for writing. Its methods may be called from any goroutine.
 type Log struct {
 	cfg      Config
-	delivery deliveryState
+	delivery configurations
 	limit    limiter // of strangers' records
 	entries  chan entry
 	stop     chan struct{}

@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"crypto/ed25519"
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -253,46 +252,6 @@ func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 	defer mu.Unlock()
 	if len(told) != 2 || told[0] == nil || told[1] != nil {
 		t.Errorf("reported was %v", told)
-	}
-}
-
-func TestDeliveryIsKept(t *testing.T) {
-	dir, key := t.TempDir(), newKey(t)
-	l := open(t, Config{Dir: dir, Key: key, Content: true})
-	if d, set := l.Delivery(); set || d != (Delivery{}) {
-		t.Errorf("at first: %+v", d)
-	}
-	if err := l.SetDelivery(&Delivery{Text: true}); err != nil {
-		t.Fatal(err)
-	}
-	closeLog(t, l)
-	l = open(t, Config{Dir: dir, Key: key})
-	if d, _ := l.Delivery(); d != (Delivery{}) {
-		t.Errorf("without the operator's word: %+v", d)
-	}
-	if err := l.SetDelivery(&Delivery{Text: true}); !errors.Is(err, ErrContent) {
-		t.Errorf("without the operator's word: %v", err)
-	}
-	if err := l.SetDelivery(&Delivery{}); err != nil {
-		t.Error(err)
-	}
-	closeLog(t, l)
-	l = open(t, Config{Dir: dir, Key: key, Content: true})
-	if err := l.SetDelivery(&Delivery{Text: true}); err != nil {
-		t.Fatal(err)
-	}
-	closeLog(t, l)
-	l = open(t, Config{Dir: dir, Key: key, Content: true})
-	if d, set := l.Delivery(); !set || d != (Delivery{Text: true}) {
-		t.Errorf("after a restart: %+v", d)
-	}
-	if err := l.SetDelivery(nil); err != nil {
-		t.Fatal(err)
-	}
-	closeLog(t, l)
-	l = open(t, Config{Dir: dir, Key: key})
-	if _, set := l.Delivery(); set {
-		t.Error("it is still there")
 	}
 }
 

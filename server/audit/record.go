@@ -53,7 +53,8 @@ type Output struct {
 // Detail is what repeats an answer, and how long it took.
 type Detail struct {
 	Principal       string         `json:"principal,omitempty"`
-	Key             string         `json:"key,omitempty"` // id of the credential
+	Key             string         `json:"key,omitempty"`      // id of the credential
+	Delivery        string         `json:"delivery,omitempty"` // scope of what delivers it, if any
 	Remote          string         `json:"remote,omitempty"`
 	Protocol        string         `json:"protocol,omitempty"`
 	Job             string         `json:"job,omitempty"`    // whose record it was
