@@ -44,6 +44,7 @@ func (s *Server) finishRecord(r *request, status int) bool {
 
 func (s *Server) logRequest(r *request, status int) {
 	rec := &r.record
+	s.metrics.tenants.count(r)
 	if rec.generation == nil {
 		s.metrics.refused.Inc()
 	} else {

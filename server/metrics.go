@@ -18,6 +18,7 @@ type metrics struct {
 	panics   prometheus.Counter
 	refused  prometheus.Counter
 	models   map[*model]*modelMetrics
+	tenants  tenantCounts
 }
 
 func newMetrics(s *Server) *metrics {

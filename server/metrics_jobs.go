@@ -6,22 +6,6 @@ import (
 	"basalt/server/jobs"
 )
 
-// visibleMetrics are those that a request may see: of tenants' jobs, its own tenant's alone, unless
-// the policy grants TenantMetrics.
-func (s *Server) visibleMetrics(r *request) prometheus.Gatherer {
-	store := s.backlog.store
-	if store == nil {
-		return s.metrics.registry
-	}
-	c := newJobCollector(store)
-	if !r.who.Grant.MayDo("TenantMetrics", false) {
-		c.tenant = r.who.Tenant
-	}
-	own := prometheus.NewRegistry()
-	own.MustRegister(c)
-	return prometheus.Gatherers{s.metrics.registry, own}
-}
-
 // jobCollector tells of jobs for one request. An empty tenant stands for all.
 type jobCollector struct {
 	store                                *jobs.Store
@@ -29,9 +13,9 @@ type jobCollector struct {
 	all, records, byTenant, tenantRecord *prometheus.Desc
 }
 
-func newJobCollector(store *jobs.Store) *jobCollector {
+func newJobCollector(store *jobs.Store, tenant string) *jobCollector {
 	return &jobCollector{
-		store: store,
+		store: store, tenant: tenant,
 		all: prometheus.NewDesc("basalt_jobs", "Jobs that are kept, by state.",
 			[]string{"state"}, nil),
 		records: prometheus.NewDesc("basalt_job_records_total",
