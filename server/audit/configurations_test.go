@@ -124,3 +124,12 @@ func TestScopesHaveFilesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestRulingAllocatesNothing: it is asked for each request.
+func TestRulingAllocatesNothing(t *testing.T) {
+	l := open(t, Config{Dir: t.TempDir(), Key: newKey(t), Content: true})
+	configure(t, l, EveryTenant, Delivery{Text: true, S3: &S3{Bucket: "logs"}})
+	if n := testing.AllocsPerRun(100, func() { l.Ruling("acme") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

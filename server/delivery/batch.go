@@ -85,10 +85,9 @@ func (b *batch) add(record []byte, at audit.Position, scope string) {
 // which its name tells apart from all other records of all logs.
 func objectKey(h *head, at audit.Position) string {
 	when, err := time.Parse(time.RFC3339, h.Timestamp)
-	if err != nil {
-		when = time.Unix(0, 0)
+	if when = when.UTC(); err != nil || when.Year() < 0 || when.Year() > 9999 {
+		when = time.Unix(0, 0).UTC()
 	}
-	when = when.UTC()
 	id := sha256.Sum256(fmt.Appendf(nil, "%s/%d", at.Log, at.Record))
 	return accountFolder(h.AccountID) + segment(h.Region) + when.Format("/2006/01/02/15/") +
 		strings.Replace(when.Format("20060102T150405.000Z"), ".", "", 1) + "_" +

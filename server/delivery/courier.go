@@ -255,17 +255,13 @@ func (c *Courier) Check(ctx context.Context, owner string, to *audit.S3) *api.Er
 	}
 	c.cfg.Logger.Warn("a log destination cannot be written", zap.Stringer("uri", at.URI),
 		zap.Error(err))
+	why := "no object can be written there; the server's log says why"
 	if buckets.Transient(err) || errors.Is(err, context.DeadlineExceeded) {
-		return &api.Error{
-			Code: api.Unavailable, Field: "loggingConfig.s3Config.bucketName",
-			Retry: 5 * time.Second,
-			Message: "loggingConfig.s3Config.bucketName: the store of bucket " + to.Bucket +
-				" does not answer; try again later",
-		}
+		why = "its store does not answer; try again later"
 	}
-	return api.FieldError("loggingConfig.s3Config.bucketName", "loggingConfig.s3Config.bucketName:"+
-		" failed to validate permissions for bucket %q: no object can be written there; the "+
-		"server's log says why", to.Bucket)
+	const field = "loggingConfig.s3Config.bucketName"
+	return api.FieldError(field, "%s: failed to validate permissions for bucket %q: %s", field,
+		to.Bucket, why)
 }
 
 // mark tells apart servers that write into one bucket.

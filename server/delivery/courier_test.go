@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -241,6 +242,42 @@ func TestDeliveryEndsWithItsConfiguration(t *testing.T) {
 	}
 }
 
+// TestAPlaceThatCannotBeRemembered: what is not durable is not begun, and done again if it was.
+func TestAPlaceThatCannotBeRemembered(t *testing.T) {
+	s := newSite(t)
+	s.open()
+	s.configure("acme", "acme", "store", "")
+	block := filepath.Join(s.dir, audit.ScopedFile(stateFile, "acme")+".new")
+	mkdir := func() {
+		if err := os.Mkdir(block, 0o700); err != nil {
+			t.Error(err)
+		}
+	}
+	mkdir()
+	s.invoke("acme", 3)
+	s.wait("failure", func() bool { return s.courier.Stats().Failing == 1 })
+	if n := s.courier.Stats(); n.Objects != 0 {
+		t.Errorf("an object was begun without a plan: %+v", n)
+	}
+	var once sync.Once
+	s.store.set(nil, func(string) { once.Do(mkdir) }) // behind the first object
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	s.wait("repetition", func() bool {
+		s.store.mu.Lock()
+		defer s.store.mu.Unlock()
+		return s.store.puts > 2
+	})
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	s.wait("end of it", func() bool { return s.courier.Stats().Failing == 0 })
+	if n := s.courier.Stats(); !s.once(0, 3) || n.Records != 3 {
+		t.Errorf("%v %+v", delivered(t, s.objects()), n)
+	}
+}
+
 // TestRecordsThatTheLogRemoves before they could be delivered are told everywhere.
 func TestRecordsThatTheLogRemoves(t *testing.T) {
 	s := newSite(t)
@@ -356,7 +393,7 @@ func TestDestinationsAreChecked(t *testing.T) {
 	s.store.answers(http.StatusForbidden)
 	f("acme", "store", "", api.Invalid, "failed to validate permissions")
 	s.store.answers(http.StatusServiceUnavailable)
-	f("acme", "store", "", api.Unavailable, "does not answer")
+	f("acme", "store", "", api.Invalid, "does not answer")
 	s.store.answers(0)
 	for _, bucket := range []string{"store", "acme-logs"} {
 		to := &audit.S3{Bucket: bucket, Prefix: "p"}

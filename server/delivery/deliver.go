@@ -55,7 +55,14 @@ func (r *runner) step(ctx context.Context, end audit.Position) error {
 			return r.replan(err)
 		}
 	}
-	return r.advance(b, at, nil)
+	if err := r.advance(b, at, nil); err != nil {
+		return err
+	}
+	for _, o := range b.objects {
+		r.c.objects.Add(1)
+		r.c.records.Add(int64(o.records))
+	}
+	return nil
 }
 
 // advance tells what is lost and remembers that all records up to a place are dealt with.
@@ -67,8 +74,13 @@ func (r *runner) advance(b *batch, at audit.Position, p *plan) error {
 	if b.bad > 0 {
 		r.lost(uint64(b.bad), at, "they are malformed; basalt audit verify says more")
 	}
+	before := r.state
 	r.state.Done, r.state.Plan = at, p
-	return r.save()
+	if err := r.save(); err != nil {
+		r.state = before // what the file says
+		return err
+	}
+	return nil
 }
 
 // gather reads what a plan holds, or, without one, what the next may hold.
@@ -123,8 +135,6 @@ func (r *runner) put(ctx context.Context, o *object) error {
 		r.c.failedPuts.Add(1)
 		return fmt.Errorf("cannot write %s: %w", to.URI, err)
 	}
-	r.c.objects.Add(1)
-	r.c.records.Add(int64(o.records))
 	return nil
 }
 

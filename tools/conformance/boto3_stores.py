@@ -1,17 +1,20 @@
-"""boto3: jobs, asynchronous invocations and documents through an S3-compatible store.
+"""boto3: jobs, asynchronous invocations, documents and invocation logs through a store like S3.
 
 The store is another maker's and verifies every signature; boto3 fills it and reads it.
 """
 
+import gzip
 import json
 import os
+import re
+import time
 
 import boto3
 from botocore.exceptions import ClientError
 
 from boto3_client import conversation
 from boto3_jobs import control, create, ended, refused, runtime, start, story_record, until
-from suite import CHAT, SHARED, Suite, equal, includes, true
+from suite import CHAT, SHARED, STORY, Suite, equal, includes, true
 
 suite = Suite("boto3, versitygw")
 BUCKET = "real"
@@ -149,6 +152,106 @@ def _():
     message = refused("ServiceUnavailableException", once.converse,
                       **with_document({"s3Location": {"uri": "s3://untrusted/docs/notes.txt"}}))
     includes(message, "does not answer", "the message")
+
+
+LOGGING = "ModelInvocationLoggingConfiguration"
+FLAGS = ("text", "image", "embedding", "video", "audio")
+
+
+def logging(**fields):
+    control.put_model_invocation_logging_configuration(loggingConfig=fields)
+
+
+def folder_objects():
+    for folder, _, names in os.walk(os.environ["BASALT_BUCKET"]):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as f:
+                yield os.path.relpath(path, os.environ["BASALT_BUCKET"]), f.read()
+
+
+def store_objects():
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="basalt/site logs/")
+    for page in pages:
+        for o in page.get("Contents", []):
+            body = s3.get_object(Bucket=BUCKET, Key=o["Key"])["Body"].read()
+            yield o["Key"].removeprefix("basalt/"), body
+
+
+def logged(objects, num, seconds=30):
+    """The records of so many invocations, once they are all there, by request id."""
+    deadline = time.monotonic() + seconds
+    while True:
+        records = [(key, json.loads(line)) for key, body in objects() if key.endswith(".json.gz")
+                   for line in gzip.decompress(body).splitlines()]
+        if len(records) >= num:
+            equal(len(records), num, "the number of records")
+            return {r["requestId"]: (key, r) for key, r in records}
+        true(time.monotonic() < deadline, f"{len(records)} of {num} records are there")
+        time.sleep(0.2)
+
+
+def deliver(bucket, prefix, objects, before):
+    config = {"s3Config": {"bucketName": bucket, "keyPrefix": prefix},
+              **{f"{f}DataDeliveryEnabled": f == "text" for f in FLAGS}}
+    logging(**config)
+    equal(control.get_model_invocation_logging_configuration()["loggingConfig"], config, "Get")
+    answer = runtime.converse(**conversation(maxTokens=3))
+    list(runtime.converse_stream(**conversation(maxTokens=2))["stream"])
+    native = {"prompt": SHARED["story_prompt"], "max_gen_len": 2}
+    runtime.invoke_model(modelId=STORY, body=json.dumps(native))
+    refused("ValidationException", runtime.converse, **conversation(maxTokens=10**6))
+    records = logged(objects, before + 4)
+    key, r = records[answer["ResponseMetadata"]["RequestId"]]
+    true(re.fullmatch(prefix.rstrip("/") + r"/AWSLogs/site/BedrockModelInvocationLogs/us-east-1/"
+                      r"\d{4}/\d\d/\d\d/\d\d/\d{8}T\d{9}Z_[0-9a-f]{16}\.json\.gz", key), key)
+    equal([r["schemaType"], r["schemaVersion"], r["accountId"], r["operation"], r["modelId"]],
+          ["ModelInvocationLog", "1.0", "site", "Converse", CHAT], "the record")
+    equal(r["output"]["outputBodyJson"]["output"], answer["output"], "the answer in the record")
+    equal([r["input"]["inputTokenCount"], r["output"]["outputTokenCount"]],
+          [answer["usage"]["inputTokens"], 3], "counts")
+    equal(sorted(r["operation"] for _, r in records.values())[-4:],
+          ["Converse", "Converse", "ConverseStream", "InvokeModel"], "operations")
+    true("chain" not in r, "the record has its chain")
+    control.delete_model_invocation_logging_configuration()
+    true("loggingConfig" not in control.get_model_invocation_logging_configuration(), "Delete")
+    runtime.converse(**conversation(maxTokens=1))
+
+
+@suite.case(LOGGING, "invocations are delivered to a folder")
+def _():
+    deliver("data", "some/where/", folder_objects, 0)
+
+
+@suite.case(LOGGING, "invocations are delivered to a store, and no more after Delete")
+def _():
+    deliver("kept", "site logs", store_objects, 0)
+    time.sleep(1.5)
+    logged(store_objects, 4)
+    logged(folder_objects, 4)
+
+
+def no_destination(code, part, **fields):
+    includes(refused(code, logging, **fields), part, "the message")
+    true("loggingConfig" not in control.get_model_invocation_logging_configuration(), "it is set")
+
+
+suite.each(LOGGING, [
+    ("another tenant's bucket", "AccessDeniedException", "no bucket", "theirs"),
+    ("no bucket", "AccessDeniedException", "no bucket", "real"),
+    ("a bucket whose store refuses", "ValidationException", "failed to validate permissions",
+     "wrong"),
+    ("a bucket whose store is not trusted", "ValidationException", "does not answer", "untrusted"),
+    ("a name that is none", "ValidationException", "bucketName", "data/../theirs"),
+], lambda code, part, bucket: no_destination(code, part, s3Config={"bucketName": bucket}))
+
+
+@suite.case(LOGGING, "a prefix out of the bucket, and log groups")
+def _():
+    no_destination("ValidationException", "keyPrefix",
+                   s3Config={"bucketName": "data", "keyPrefix": "../theirs"})
+    no_destination("ValidationException", "there are no CloudWatch log groups", cloudWatchConfig={
+        "logGroupName": "bedrock", "roleArn": "arn:aws:iam::123456789012:role/logs"})
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ GROUPS = [
     (SITE, ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
     (SITE + ["--tls-cert", "{site}/server.pem", "--tls-key", "{site}/server.key"],
      ["signed.py", "awsgo", "http2.mjs", "anthropic_bedrock.mjs"]),
-    (SITE + ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml"],
+    (SITE + ["--jobs", "{site}/jobs", "--buckets", "{site}/buckets.yaml",
+             "--audit-deliver-every", "500ms"],
      ["boto3_jobs.py", "boto3_stores.py", "awsgo"]),
 ]
 SUITE_SECONDS = 600
