@@ -32,7 +32,7 @@ func barsOf(newest []track.Entry) []bars {
 		if !ok {
 			continue
 		}
-		for _, name := range names(e.Figures) {
+		for _, name := range track.Names(e.Figures) {
 			if metric, than, found := strings.Cut(name, ", times better"); found {
 				all = addBar(all, row, metric, strings.TrimPrefix(than, " than "), e)
 			}

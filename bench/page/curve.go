@@ -23,7 +23,7 @@ type load struct {
 	rate, p50, p99 float64 // tok/s; ms
 }
 
-// curvesOf finds the newest curves of each workload that has figures called "N clients".
+// curvesOf finds the newest curves of each workload that has figures called "clients N".
 func curvesOf(newest []track.Entry) []curve {
 	var all []curve
 	for i := range newest {
@@ -45,8 +45,8 @@ func loadsOf(e *track.Entry, p50, p99 string) []load {
 	var loads []load
 	for name, v := range e.Figures {
 		var n int
-		if _, err := fmt.Sscanf(name, "%d clients", &n); err != nil ||
-			name != fmt.Sprintf("%d clients", n) {
+		if _, err := fmt.Sscanf(name, "clients %d", &n); err != nil ||
+			name != fmt.Sprintf("clients %d", n) {
 			continue
 		}
 		loads = append(loads, load{

@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"maps"
 	"slices"
 
 	"basalt/bench"
 	"basalt/bench/track"
 )
-
-func names(figures map[string]track.Value) []string { return slices.Sorted(maps.Keys(figures)) }
 
 func ofMachine(record []track.Entry, machine string) []track.Entry {
 	return slices.DeleteFunc(slices.Clone(record), func(e track.Entry) bool {

@@ -100,7 +100,7 @@ func measured() []track.Entry {
 	}
 	served := map[string]track.Value{}
 	for _, n := range []float64{1, 4, 16} {
-		name := fmt.Sprintf("%g clients", n)
+		name := fmt.Sprintf("clients %g", n)
 		served[name] = value(20+5*n, "tok/s")
 		served[name+": TPOT p50"], served[name+": TPOT p99"] = value(30*n, "ms"), value(50*n, "ms")
 		served[name+": TTFT p50"], served[name+": TTFT p99"] = value(99*n, "ms"), value(200*n, "ms")
@@ -135,7 +135,7 @@ func TestEveryKindOfChartSaysItsNumbers(t *testing.T) {
 		"16 clients: 100 tok/s, TTFT p50 1584 ms, p99 3200 ms",
 		"<h3>Below the roofline</h3>", "Q4_0, 1 rows: 90 of 112 GOP/s, 80 %",
 		"Q4_0, 8 rows: 150 of 300 GOP/s, 50 %",
-		"<h3>Over commits</h3>", "serve/&lt;Q&gt;: 4 clients",
+		"<h3>Over commits</h3>", "serve/&lt;Q&gt;: clients 4",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)

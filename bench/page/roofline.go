@@ -30,7 +30,7 @@ func rooflinesOf(newest []track.Entry) []roofline {
 	var all []roofline
 	for i := range newest {
 		e := &newest[i]
-		for _, name := range names(e.Figures) {
+		for _, name := range track.Names(e.Figures) {
 			intensity, ok := e.Figures[name+": "+bench.Intensity]
 			share, known := e.Figures[name+": "+bench.Ceiling]
 			if !ok || !known || share.Median <= 0 {

@@ -22,7 +22,7 @@ func seriesOf(record []track.Entry) []series {
 	var all []series
 	index := make(map[[2]string]int)
 	for _, e := range record {
-		for _, name := range names(e.Figures) {
+		for _, name := range track.Names(e.Figures) {
 			key := [2]string{e.Workload, name}
 			i, ok := index[key]
 			if !ok {

@@ -3,9 +3,6 @@ package track
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"basalt/bench"
@@ -22,7 +19,7 @@ func WriteComparison(w io.Writer, run, record []Entry) error {
 	for i := range run {
 		e := &run[i]
 		last := Last(record, e.Machine, e.Workload, e.Commit)
-		for _, name := range slices.Sorted(maps.Keys(e.Figures)) {
+		for _, name := range Names(e.Figures) {
 			if _, _, part := Part(name); part {
 				continue
 			}
@@ -40,16 +37,6 @@ func WriteComparison(w io.Writer, run, record []Entry) error {
 		}
 	}
 	return t.Flush()
-}
-
-// Part splits the name of a part of a figure, such as "decode 8: TPOT p50".
-func Part(name string) (of, part string, ok bool) {
-	of, part, _ = strings.Cut(name, ": ")
-	switch part {
-	case bench.TTFT50, bench.TTFT99, bench.TPOT50, bench.TPOT99, bench.Ceiling, bench.Intensity:
-		return of, part, true
-	}
-	return name, "", false
 }
 
 // part is the median of a figure's part in a few digits, or nothing where there is none.

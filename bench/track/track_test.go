@@ -214,6 +214,22 @@ func TestComparisonPutsPartsBesideTheirFigure(t *testing.T) {
 	}
 }
 
+func TestNamesAreInNaturalOrder(t *testing.T) {
+	f := func(want ...string) {
+		t.Helper()
+		figures := map[string]Value{}
+		for _, name := range want {
+			figures[name] = Value{}
+		}
+		if got := Names(figures); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	f("clients 1", "clients 4", "clients 16", "prefill")
+	f("Q4_0, 1 rows", "Q4_0, 8 rows", "Q4_0, 128 rows", "Q8_0, 1 rows")
+	f("", "a", "a 7", "a 007: b", "a 8", "b")
+}
+
 func TestReadRefuses(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()

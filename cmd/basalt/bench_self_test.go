@@ -36,7 +36,7 @@ func TestBenchesOfThisProgramsServer(t *testing.T) {
 			}
 		}
 	}
-	f([]string{"1 clients", "3 clients"}, "sweep", storiesModel, "--clients", "1,3", "--turns", "1",
+	f([]string{"clients 1", "clients 3"}, "sweep", storiesModel, "--clients", "1,3", "--turns", "1",
 		"--input-len", "8", "--output-len", "4", "--json")
 	f([]string{"tokens"}, "http", storiesModel, "--clients", "2", "--requests", "8", "--output",
 		"4", "--json")

@@ -167,7 +167,7 @@ func (c *benchSweepCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(err, s.Stop())
 		}
-		addLoad(r, fmt.Sprintf("%d clients", n), m)
+		addLoad(r, fmt.Sprintf("clients %d", n), m)
 	}
 	return write(r, s.Stop(), c.JSON)
 }
