@@ -95,10 +95,13 @@ func (k *compiler) run(x *executable) error {
 	x.e = k.e
 	k.e.pool, k.e.k = k.dev.pool, k.dev.kern
 	k.e.vocab = C.int32_t(k.prog.Vocab)
+	end := k.opt.Begin("KV cache")
 	k.layoutCache(x.blocks)
+	end()
 	if err := k.layoutValues(); err != nil {
 		return err
 	}
+	defer k.opt.Begin("pack weights")()
 	for i := range k.nodes {
 		if err := k.node(&k.nodes[i]); err != nil {
 			return fmt.Errorf("operation %d (%s): %w", i, k.nodes[i].op.Kind, err)

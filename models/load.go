@@ -53,6 +53,8 @@ func (m *Model) Close() error {
 type LoadOptions struct {
 	// Dummy takes a named shape with random weights instead of files.
 	Dummy *DummySpec
+	// Phase is as in runtime.CompileOptions.
+	Phase func(name string) (end func())
 }
 
 // Load opens a directory with safetensors and config.json, a .safetensors file beside its
@@ -78,15 +80,21 @@ func Load(path string, o LoadOptions) (*Model, error) {
 	case info.IsDir() || strings.HasSuffix(path, ".safetensors"):
 		m, err = loadHF(path, info.IsDir())
 	default:
-		m, err = loadGGUF(path)
+		m, err = loadGGUF(path, o)
 	}
 	if err != nil {
 		return nil, err
 	}
+	end := o.begin("program")
 	if err := m.finish(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", path, err), m.Close())
 	}
+	end()
 	return m, nil
+}
+
+func (o *LoadOptions) begin(phase string) (end func()) {
+	return (&runtime.CompileOptions{Phase: o.Phase}).Begin(phase)
 }
 
 // plain is an error of the file system without the operation and path.
@@ -185,11 +193,14 @@ func (m *Model) findUnused() {
 	}
 }
 
-func loadGGUF(path string) (*Model, error) {
+func loadGGUF(path string, o LoadOptions) (*Model, error) {
+	end := o.begin("map and parse file")
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
 	}
+	end()
+	defer o.begin("metadata")()
 	m := &Model{GGUF: f, closer: f}
 	if err := m.readGGUF(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot load %s: %w", path, err), f.Close())

@@ -41,6 +41,17 @@ type CompileOptions struct {
 	// Progress, when set, is told the bytes of weights that are ready, from the compiling
 	// goroutine.
 	Progress func(done, total int64)
+	// Phase, when set, is told that a part of the work begins, and gives what is to be called at
+	// its end; parts may overlap.
+	Phase func(name string) (end func())
+}
+
+// Begin tells Phase, where that is set.
+func (o *CompileOptions) Begin(phase string) (end func()) {
+	if o.Phase == nil {
+		return func() {}
+	}
+	return o.Phase(phase)
 }
 
 // Executable is a compiled program with its cache. It is owned by one goroutine.

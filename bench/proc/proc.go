@@ -26,6 +26,8 @@ type Server struct {
 	Ready time.Duration // exec to the first 200 of /health
 	// Stop ends the process and waits for it.
 	Stop func() error
+	// Log is what it wrote to its standard error; to be called after Stop.
+	Log func() []byte
 }
 
 // Run runs a program to its end. An error names the program and the end of what it complained.
@@ -65,7 +67,7 @@ func Start(ctx context.Context, args Args) (*Server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", argv[0], err)
 	}
-	s.PID = cmd.Process.Pid
+	s.PID, s.Log = cmd.Process.Pid, log.Bytes
 	ended := make(chan struct{})
 	var waited error
 	go func() { waited = cmd.Wait(); close(ended) }()

@@ -9,18 +9,11 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"time"
 
 	"basalt/bench"
 	"basalt/bench/load"
 	"basalt/bench/proc"
 )
-
-type benchStartupCmd struct {
-	Model   string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
-	Repeats int    `default:"5" help:"Starts; medians count."`
-	JSON    bool   `help:"Print one JSON object."`
-}
 
 type benchMemoryCmd struct {
 	Model   string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
@@ -49,48 +42,23 @@ type benchHTTPCmd struct {
 }
 
 // startSelf serves a model with this program, in a process of its own.
-func startSelf(ctx context.Context, model string, more ...string) (*proc.Server, error) {
+func startSelf(ctx context.Context, model, logLevel string, more ...string) (*proc.Server,
+	error,
+) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
 	return proc.Start(ctx, func(host, port string) []string {
 		return append([]string{
-			program, "serve", model, "--listen", host + ":" + port, "--log-level", "error",
+			program, "serve", model, "--listen", host + ":" + port, "--log-level", logLevel,
 		}, more...)
 	})
 }
 
-// Run starts servers one after the other.
-func (c *benchStartupCmd) Run(ctx context.Context) error {
-	if c.Repeats < 1 {
-		return fmt.Errorf("--repeats %d: at least one start is needed", c.Repeats)
-	}
-	var ready, first []time.Duration
-	for range c.Repeats {
-		s, err := startSelf(ctx, c.Model)
-		if err != nil {
-			return err
-		}
-		took, err := s.FirstAnswer(ctx)
-		if err = errors.Join(err, s.Stop()); err != nil {
-			return err
-		}
-		ready, first = append(ready, s.Ready), append(first, took)
-	}
-	slices.Sort(ready)
-	slices.Sort(first)
-	r := &bench.Result{What: "start of a server with " + modelName(c.Model)}
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	r.AddCost("ready", "ms", ms(ready[len(ready)/2]))
-	r.AddCost("ready, slowest", "ms", ms(ready[len(ready)-1]))
-	r.AddCost("first answer", "ms", ms(first[len(first)/2]))
-	return write(r, nil, c.JSON)
-}
-
 // Run reads a server's memory at rest and behind a load.
 func (c *benchMemoryCmd) Run(ctx context.Context) error {
-	s, err := startSelf(ctx, c.Model)
+	s, err := startSelf(ctx, c.Model, "error")
 	if err != nil {
 		return err
 	}
@@ -114,8 +82,8 @@ func (c *benchMemoryCmd) Run(ctx context.Context) error {
 
 // Run measures what the server costs without a model's arithmetic.
 func (c *benchHTTPCmd) Run(ctx context.Context) error {
-	s, err := startSelf(ctx, c.Model, "--device", "null", "--max-seqs", strconv.Itoa(c.Clients),
-		"--ctx", strconv.Itoa(c.Output+32))
+	s, err := startSelf(ctx, c.Model, "error", "--device", "null",
+		"--max-seqs", strconv.Itoa(c.Clients), "--ctx", strconv.Itoa(c.Output+32))
 	if err != nil {
 		return err
 	}
@@ -153,7 +121,7 @@ func (c *benchSweepCmd) Run(ctx context.Context) error {
 	if c.Quantize != "" {
 		args = append(args, "--quantize", c.Quantize)
 	}
-	s, err := startSelf(ctx, c.Model, args...)
+	s, err := startSelf(ctx, c.Model, "error", args...)
 	if err != nil {
 		return err
 	}

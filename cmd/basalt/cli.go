@@ -40,6 +40,7 @@ type modelFlags struct {
 	ISA           string        `name:"isa" hidden:"" help:"Instruction set of the CPU device: avx512, avx512-bf16, avx2, neon or portable."`
 	StepTime      time.Duration `hidden:"" help:"How long each step of the null device takes."`
 	Quantize      string        `placeholder:"TYPE" help:"Quantise the weights at load: q8_0 or q4_0 all matrices, or a type of basalt quantize such as q4_k_m or q4_0_search."`
+	phases        *phases       `kong:"-"` // of the start of a server
 	Load          string        `default:"auto" enum:"auto,dummy" help:"auto reads files; dummy makes random weights for a named shape, for benches."`
 	DummySeed     uint64        `default:"1" hidden:"" help:"Seed of dummy weights."`
 	ChatTemplate  string        `type:"existingfile" placeholder:"FILE" help:"Chat template (Jinja) to use instead of the model's own."`

@@ -87,7 +87,7 @@ func openCUDA(f *modelFlags) (runtime.Device, error) {
 
 // load reads a model's files, or makes up its weights.
 func (f *modelFlags) load(path string) (*models.Model, error) {
-	var o models.LoadOptions
+	o := models.LoadOptions{Phase: f.phases.begin}
 	if f.Load == "dummy" {
 		o.Dummy = &models.DummySpec{Seed: f.DummySeed}
 		if f.Quantize != "" { // random blocks serve as well as quantised random numbers
@@ -133,9 +133,11 @@ func (f *modelFlags) openModel(ctx context.Context, dev runtime.Device, path str
 
 func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) error {
 	var err error
+	end := f.phases.begin("tokenizer")
 	if o.tok, err = newTokenizer(o.model); err != nil {
 		return err
 	}
+	end()
 	if o.template, err = f.newTemplate(o); err != nil {
 		return err
 	}
@@ -148,7 +150,7 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 		dev = null
 	}
 	p := newProgress(os.Stderr, "loading "+o.name)
-	opts.Progress = p.update
+	opts.Progress, opts.Phase = p.update, f.phases.begin
 	o.exec, err = dev.Compile(ctx, o.model.Program, o.model.Checkpoint, opts)
 	p.end()
 	if err != nil {

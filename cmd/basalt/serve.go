@@ -20,6 +20,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("--served-name has %d names for %d models", len(c.ServedName),
 			len(c.Models))
 	}
+	c.phases = new(phases)
+	end := c.phases.begin("configure")
 	log, err := newLogger(c.LogLevel)
 	if err != nil {
 		return err
@@ -42,6 +44,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if metrics, ok := dev.(server.DeviceMetrics); ok {
 		cfg.Devices = append(cfg.Devices, metrics)
 	}
+	end()
 	models, err := c.openModels(ctx, dev)
 	if err == nil {
 		err = c.serve(ctx, listener, dev.Info(), models, cfg)
@@ -104,6 +107,7 @@ func (c *serveCmd) configure(l net.Listener, log *zap.Logger) (*server.Config, e
 func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.DeviceInfo,
 	models []*opened, cfg *server.Config,
 ) error {
+	end := c.phases.begin("listen")
 	for _, m := range models {
 		served := m.served(dev)
 		if cfg.Audit != nil {
@@ -123,6 +127,8 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
+	end()
+	c.phases.log(cfg.Logger)
 	announce(cfg, l.Addr().String(), models)
 	select {
 	case err := <-served:
