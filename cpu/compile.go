@@ -104,6 +104,7 @@ func (k *compiler) run(x *executable) error {
 	defer k.opt.Begin("pack weights")()
 	for i := range k.nodes {
 		if err := k.node(&k.nodes[i]); err != nil {
+			k.w.end()
 			return fmt.Errorf("operation %d (%s): %w", i, k.nodes[i].op.Kind, err)
 		}
 	}
@@ -113,6 +114,9 @@ func (k *compiler) run(x *executable) error {
 	k.layoutBatch()
 	k.layoutScratch()
 	x.bind()
+	if err := k.w.finish(); err != nil {
+		return err
+	}
 	return k.mem.err
 }
 

@@ -3,6 +3,7 @@
 
 #include "exec.h"
 #include "pack.h"
+#include "pack_lines.h"
 
 static uint16_t u16_at(const uint8_t *p) {
     uint16_t x;
@@ -71,19 +72,23 @@ void bs_unpack_codes(int format, const uint8_t *x, int j, uint8_t *codes) {
         return;
     case Q4_K:
         low = x + 16 + j / 2 * BLOCK;
-        for (int i = 0; i < BLOCK; i++) codes[i] = low[i] >> 4 * (j & 1) & 15;
+        for (int i = 0; i < BLOCK; i += 16) {
+            put_words(codes + i, words_at(low + i) >> 4 * (j & 1) & 0x0f0f0f0f);
+        }
         return;
     case Q5_K:
         low = x + 48 + j / 2 * BLOCK;
-        for (int i = 0; i < BLOCK; i++) {
-            codes[i] = (uint8_t)((low[i] >> 4 * (j & 1) & 15) | (x[16 + i] >> j & 1) << 4);
+        for (int i = 0; i < BLOCK; i += 16) {
+            words upper = (words_at(x + 16 + i) >> j & 0x01010101) << 4;
+            put_words(codes + i, (words_at(low + i) >> 4 * (j & 1) & 0x0f0f0f0f) | upper);
         }
         return;
     case Q6_K: // halves of 128 values; in each, quarter q has nibble q/2 of byte i + 32 (q%2)
         low = x + 64 * (j / 4) + BLOCK * (j & 1);
-        for (int i = 0; i < BLOCK; i++) {
-            int high = x[128 + 32 * (j / 4) + i] >> 2 * (j & 3) & 3;
-            codes[i] = (uint8_t)((low[i] >> 4 * (j / 2 & 1) & 15) | high << 4);
+        for (int i = 0; i < BLOCK; i += 16) {
+            words upper = words_at(x + 128 + 32 * (j / 4) + i) >> 2 * (j & 3) & 0x03030303;
+            words nibbles = words_at(low + i) >> 4 * (j / 2 & 1) & 0x0f0f0f0f;
+            put_words(codes + i, nibbles | upper << 4);
         }
         return;
     }

@@ -3,32 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-// One call's work; a task is a run of tiles.
-typedef struct {
-    pool *pool;
-    const kernels *k;
-    const matrix *m;
-    int source;
-    const uint8_t *data;
-    int64_t row_bytes;
-    int run;
-} packing;
-
-static uint32_t word_at(const uint8_t *p) {
-    uint32_t x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
-static void put_word(uint8_t *p, uint32_t x) { memcpy(p, &x, sizeof x); }
+#include "pack_lines.h"
 
 // The rows of one tile; those beyond n are NULL and pack as zeros.
 typedef struct {
     const uint8_t *row[TILE];
+    int64_t ahead; // bytes to the rows of the next tile, which are prefetched; 0 for the last
 } source_rows;
 
 static source_rows rows_of_tile(const packing *p, int tile) {
-    source_rows s;
+    source_rows s = {.ahead = (tile + 2) * TILE <= p->m->n ? TILE * p->row_bytes : 0};
     for (int c = 0; c < TILE; c++) {
         int n = tile * TILE + c;
         s.row[c] = n < p->m->n ? p->data + n * p->row_bytes : NULL;
@@ -36,23 +20,38 @@ static source_rows rows_of_tile(const packing *p, int tile) {
     return s;
 }
 
-// Plain numbers of size bytes are moved STRIP at a time, which keeps the lines that are written
-// in the first-level cache.
-enum { STRIP = 32 };
+// Asks for bytes from p on, before they are needed.
+static void fetch(const uint8_t *p, int64_t bytes) {
+    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at, 0, 1);
+}
+
+// Plain numbers of size bytes: 16 bytes of each row at once, which give whole lines.
+static int64_t turn_numbers(uint8_t *y, const source_rows *s, int64_t k, int64_t size) {
+    int64_t i = 0;
+    if (!s->row[TILE - 1]) return 0;
+    for (int64_t step = 16 / size; i + step <= k; i += step) {
+        int64_t at = size * i;
+        for (int c = 0; s->ahead && at % 64 == 0 && c < TILE; c++) {
+            fetch(s->row[c] + at + s->ahead, 64);
+        }
+        if (size == 4) {
+            put_lines(y + i * TILE * 4, s->row, (int)at, 0);
+        } else {
+            turn_pairs(y + i * TILE * 2, s->row, (int)at);
+            turn_pairs(y + i * TILE * 2 + 16, s->row + 8, (int)at);
+        }
+    }
+    return i;
+}
 
 static void pack_numbers(uint8_t *y, const source_rows *s, int64_t k, int64_t size) {
-    for (int64_t at = 0; at < k; at += STRIP) {
-        int64_t end = at + STRIP < k ? at + STRIP : k;
+    for (int64_t i = turn_numbers(y, s, k, size); i < k; i++) {
         for (int c = 0; c < TILE; c++) {
-            for (int64_t i = at; i < end; i++) {
-                uint8_t *to = y + (i * TILE + c) * size;
-                if (!s->row[c]) {
-                    memset(to, 0, (size_t)size);
-                } else if (size == 4) {
-                    put_word(to, word_at(s->row[c] + 4 * i));
-                } else {
-                    memcpy(to, s->row[c] + 2 * i, 2);
-                }
+            uint8_t *to = y + (i * TILE + c) * size;
+            if (s->row[c]) {
+                memcpy(to, s->row[c] + size * i, (size_t)size);
+            } else {
+                memset(to, 0, (size_t)size);
             }
         }
     }
@@ -69,89 +68,8 @@ static void pack_bf16(uint8_t *y, const source_rows *s, int64_t k) {
     }
 }
 
-// 32 codes of each of 16 columns, to lines of 4 codes a column.
-static void put_nibbles(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
-    for (int j = 0; j < 4; j++) {
-        for (int c = 0; c < TILE; c++) {
-            uint32_t low = word_at(codes[c] + 4 * j), high = word_at(codes[c] + 16 + 4 * j);
-            put_word(y + 64 * j + 4 * c, (low & 0x0f0f0f0f) | (high & 0x0f0f0f0f) << 4);
-        }
-    }
-}
-
-static void put_fifth_bits(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
-    for (int c = 0; c < TILE; c++) {
-        uint32_t plane = 0;
-        for (int g = 0; g < 8; g++) plane |= (word_at(codes[c] + 4 * g) >> 4 & 0x01010101) << g;
-        put_word(y + 4 * c, plane);
-    }
-}
-
-static void put_upper_bits(uint8_t *y, uint8_t codes[TILE][BLOCK]) {
-    for (int c = 0; c < TILE; c++) {
-        for (int half = 0; half < 2; half++) {
-            uint32_t plane = 0;
-            for (int g = 0; g < 4; g++) {
-                plane |= (word_at(codes[c] + 16 * half + 4 * g) >> 4 & 0x03030303) << 2 * g;
-            }
-            put_word(y + 64 * half + 4 * c, plane);
-        }
-    }
-}
-
-// The codes of Q8_0, where they lie.
-static void put_bytes(uint8_t *y, const uint8_t *const *codes, uint32_t flip) {
-    for (int g = 0; g < 8; g++) {
-        for (int c = 0; c < TILE; c++) {
-            put_word(y + 64 * g + 4 * c, word_at(codes[c] + 4 * g) ^ flip);
-        }
-    }
-}
-
-// BF16's order: [k/2][16][2], words of two columns.
-static void put_pairs(uint8_t *y, const uint8_t *const *codes) {
-    for (int g = 0; g < 8; g++) {
-        for (int c = 0; c < TILE; c += 2) {
-            uint32_t x = word_at(codes[c] + 4 * g), z = word_at(codes[c + 1] + 4 * g);
-            put_word(y + 64 * g + 2 * c, (x & 0xffff) | z << 16);
-            put_word(y + 64 * g + 32 + 2 * c, x >> 16 | (z & 0xffff0000));
-        }
-    }
-}
-
-static uint8_t *put_q8_0(uint8_t *y, const uint8_t *const *codes, int layout) {
-    if (layout == Q8_PAIRS) {
-        put_pairs(y, codes);
-    } else {
-        put_bytes(y, codes, layout == Q8_SIGNED ? 0 : 0x80808080);
-    }
-    return y + 512;
-}
-
-// The file's order of nibbles in a block of Q4_0 is that of a tile.
-static uint8_t *put_q4_0(uint8_t *y, const uint8_t *const *codes) {
-    for (int j = 0; j < 4; j++) {
-        for (int c = 0; c < TILE; c++) put_word(y + 64 * j + 4 * c, word_at(codes[c] + 4 * j));
-    }
-    return y + 256;
-}
-
-// Writes the codes of one block of 32 k; gives the end of what it wrote.
-static uint8_t *put_codes(uint8_t *y, int format, uint8_t codes[TILE][BLOCK]) {
-    put_nibbles(y, codes);
-    if (format == Q5_K) {
-        put_fifth_bits(y + 256, codes);
-        return y + 320;
-    }
-    if (format == Q6_K) {
-        put_upper_bits(y + 256, codes);
-        return y + 384;
-    }
-    return y + 256;
-}
-
 // Q8_0 and Q4_0: blocks of 32, a scale before the codes.
-static void pack_simple(const packing *p, uint8_t *y, const source_rows *s) {
+static void pack_simple(const kernels *k, const packing *p, uint8_t *y, const source_rows *s) {
     static const uint8_t none[2 + BLOCK];
     int64_t bytes = bs_row_bytes(p->source, BLOCK);
     uint8_t *scales = y + p->m->scales_at;
@@ -159,10 +77,11 @@ static void pack_simple(const packing *p, uint8_t *y, const source_rows *s) {
         const uint8_t *codes[TILE];
         for (int c = 0; c < TILE; c++) {
             const uint8_t *x = s->row[c] ? s->row[c] + b * bytes : none;
+            if (s->ahead) fetch(x + s->ahead, 1);
             memcpy(scales + 2 * c, x, 2);
             codes[c] = x + 2;
         }
-        y = p->source == Q8_0 ? put_q8_0(y, codes, p->k->q8_layout) : put_q4_0(y, codes);
+        y = p->source == Q8_0 ? put_q8_0(y, codes, k->q8_layout) : put_q4_0(y, codes);
     }
 }
 
@@ -192,12 +111,17 @@ static void pack_k(const packing *p, uint8_t *y, const source_rows *s) {
     for (int64_t b = 0; b < p->m->k / SUPER; b++, scales += step) {
         memset(scales, 0, (size_t)step);
         for (int c = 0; c < TILE; c++) {
-            if (s->row[c]) put_k_header(scales, format, s->row[c] + b * bytes, c);
+            if (!s->row[c]) continue;
+            if (s->ahead) fetch(s->row[c] + b * bytes + s->ahead, bytes);
+            put_k_header(scales, format, s->row[c] + b * bytes, c);
         }
         for (int j = 0; j < 8; j++) {
-            uint8_t codes[TILE][BLOCK] = {{0}};
+            uint8_t codes[TILE][BLOCK];
             for (int c = 0; c < TILE; c++) {
-                if (!s->row[c]) continue;
+                if (!s->row[c]) {
+                    memset(codes[c], 0, BLOCK);
+                    continue;
+                }
                 bs_unpack_codes(format, s->row[c] + b * bytes, j, codes[c]);
                 put_k_scales(scales, format, s->row[c] + b * bytes, j, c);
             }
@@ -253,7 +177,7 @@ static uint16_t quantise_q4_0(const float *x, uint8_t *codes) {
     return d;
 }
 
-static void quantise_tile(const packing *p, uint8_t *y, const source_rows *s) {
+static void quantise_tile(const kernels *k, const packing *p, uint8_t *y, const source_rows *s) {
     int64_t bytes = bs_row_bytes(p->source, BLOCK);
     uint8_t *scales = y + p->m->scales_at;
     for (int64_t b = 0; b < p->m->k / BLOCK; b++, scales += 32) {
@@ -269,16 +193,16 @@ static void quantise_tile(const packing *p, uint8_t *y, const source_rows *s) {
             }
             memcpy(scales + 2 * c, &d, sizeof d);
         }
-        y = p->m->format == Q8_0 ? put_q8_0(y, rows, p->k->q8_layout)
+        y = p->m->format == Q8_0 ? put_q8_0(y, rows, k->q8_layout)
                                  : put_codes(y, Q4_0, codes);
     }
 }
 
-static void pack_tile(const packing *p, int tile) {
+static void pack_tile(const kernels *k, const packing *p, int tile) {
     uint8_t *y = p->m->data + tile * p->m->tile_bytes;
     source_rows s = rows_of_tile(p, tile);
     if (p->source != p->m->format) {
-        quantise_tile(p, y, &s);
+        quantise_tile(k, p, y, &s);
         return;
     }
     switch (p->source) {
@@ -293,26 +217,37 @@ static void pack_tile(const packing *p, int tile) {
         break;
     case Q8_0:
     case Q4_0:
-        pack_simple(p, y, &s);
+        pack_simple(k, p, y, &s);
         break;
     default:
         pack_k(p, y, &s);
     }
 }
 
-static void pack_job(void *arg, int thread) {
-    const packing *p = arg;
+// A task is a run of tiles of one matrix. Tasks are claimed in their order, so that a thread never
+// looks back for the matrix of its next one.
+static void pack_tasks(void *arg, int thread) {
+    const pack_job *j = arg;
+    const packing *p = j->list;
+    int32_t before = 0; // tasks of the matrices before p
     (void)thread;
-    for (int32_t t; (t = bs_pool_claim(p->pool, p->run)) < p->m->tiles;) {
-        int end = t + p->run < p->m->tiles ? t + p->run : p->m->tiles;
-        for (; t < end; t++) pack_tile(p, t);
+    for (;;) {
+        int32_t task = bs_pool_claim(j->pool, 1);
+        while (p < j->list + j->count && task - before >= p->tasks) before += p++->tasks;
+        if (p == j->list + j->count) return;
+        int64_t t = (int64_t)(task - before) * p->run, end = t + p->run;
+        for (; t < end && t < p->m->tiles; t++) pack_tile(j->k, p, (int)t);
     }
 }
 
-void bs_pack(pool *pool, const kernels *k, const matrix *m, int source, const uint8_t *data) {
-    packing p = {.pool = pool, .k = k, .m = m, .source = source, .data = data,
-                 .row_bytes = bs_row_bytes(source, m->k)};
-    int run = m->tiles / (bs_pool_threads(pool) * 8);
-    p.run = run > 1 ? run : 1;
-    bs_pool_wait(pool, bs_pool_post(pool, pack_job, &p));
+enum { TASK_BYTES = 128 << 10 }; // of packed weights
+
+uint32_t bs_pack(pack_job *j) {
+    for (packing *p = j->list; p < j->list + j->count; p++) {
+        int64_t run = TASK_BYTES / p->m->tile_bytes;
+        p->row_bytes = bs_row_bytes(p->source, p->m->k);
+        p->run = (int32_t)(run > 1 ? run : 1);
+        p->tasks = (p->m->tiles + p->run - 1) / p->run;
+    }
+    return bs_pool_post(j->pool, pack_tasks, j);
 }

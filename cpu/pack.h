@@ -4,9 +4,26 @@
 
 #include "exec.h"
 
-// Packs a row-major matrix [n, k] of the format source into m, on all threads of the pool. When
-// m->format is another one than source (Q8_0 or Q4_0 for plain numbers), the values are quantised.
-void bs_pack(pool *p, const kernels *k, const matrix *m, int source, const uint8_t *data);
+// One matrix to pack: row-major [n, k] in the format source, which lies at data. When m->format is
+// another one (Q8_0 or Q4_0 for plain numbers), the values are quantised.
+typedef struct {
+    const matrix *m;
+    const uint8_t *data;
+    int32_t source;
+    int32_t run, tasks; // tiles of a task, and tasks: bs_pack sets them
+    int64_t row_bytes;
+} packing;
+
+typedef struct {
+    pool *pool;
+    const kernels *k;
+    packing *list;
+    int32_t count;
+} pack_job;
+
+// Begins to pack on all threads of the pool, and gives the ticket to wait for. The job and what it
+// points at must stay until then.
+uint32_t bs_pack(pack_job *j);
 
 int64_t bs_row_bytes(int format, int64_t n); // of n values
 

@@ -35,6 +35,8 @@ type weights struct {
 	tables   map[string]bool // parts that stay in use where they lie
 	shared   []span
 
+	waiting, running *packGroup
+
 	counted     map[string]bool // parts that progress has been told of
 	progress    func(done, total int64)
 	done, total int64
@@ -47,7 +49,7 @@ func newWeights(ctx context.Context, d *Device, p *runtime.Program, c runtime.Ch
 		ctx: ctx, dev: d, ckpt: c, quantize: o.Quantize, mem: mem, pins: pins,
 		matrices: make(map[string]*C.matrix), vectors: make(map[string]*C.float),
 		tables: make(map[string]bool), shared: sharedMappings(),
-		counted: make(map[string]bool), progress: o.Progress,
+		counted: make(map[string]bool), progress: o.Progress, waiting: new(packGroup),
 	}
 	for _, weight := range p.Weights {
 		for _, part := range weight.Parts {
@@ -100,13 +102,11 @@ func (w *weights) format(t runtime.Tensor, keep bool) runtime.DType {
 // maxAxis keeps products of axes and small constants within 32 bits.
 const maxAxis = 1 << 24
 
-// matrix gives the packed matrix of a part. keep leaves its format as it is.
+// matrix gives the packed matrix of a part, which is filled by the end of finish. keep leaves its
+// format as it is.
 func (w *weights) matrix(part string, keep bool) (*C.matrix, error) {
 	if m, ok := w.matrices[part]; ok {
 		return m, nil
-	}
-	if err := w.ctx.Err(); err != nil {
-		return nil, fmt.Errorf("loading was cancelled: %w", err)
 	}
 	t := w.tensor(part)
 	if max(t.Shape[0], t.Shape[1]) > maxAxis {
@@ -120,10 +120,13 @@ func (w *weights) matrix(part string, keep bool) (*C.matrix, error) {
 	if w.mem.err != nil {
 		return nil, fmt.Errorf("cannot keep tensor %q: %w", part, w.mem.err)
 	}
-	C.bs_pack(w.dev.pool, w.dev.kern, m, cFormat(x.DType),
-		(*C.uint8_t)(unsafe.Pointer(&x.Data[0])))
 	w.matrices[part] = m
-	w.loaded(part, t)
+	w.waiting.add(part, t, C.packing{
+		m: m, source: cFormat(x.DType), data: (*C.uint8_t)(unsafe.Pointer(&x.Data[0])),
+	})
+	if w.waiting.bytes >= groupBytes {
+		return m, w.pack()
+	}
 	return m, nil
 }
 
