@@ -56,7 +56,8 @@ func courierCollectors(c *delivery.Courier) []prometheus.Collector {
 			"Objects that a bucket did not take; they are tried again.",
 			func(s delivery.Stats) int64 { return s.FailedPuts }),
 		counter("basalt_log_delivery_lost_records_total",
-			"Records of the audit log that were removed before they could be delivered.",
+			"Records of the audit log whose delivery is given up: they were removed before it, or "+
+				"their configuration was.",
 			func(s delivery.Stats) int64 { return s.Lost }),
 		gauge("basalt_log_delivery_failing", "Destinations that cannot be written now.",
 			func(s delivery.Stats) float64 { return float64(s.Failing) }),

@@ -93,6 +93,18 @@ func (y *yard) waitLogged(t *testing.T, bucket string, num int) []audit.Invocati
 	}
 }
 
+// waitMetric waits for a line of /metrics.
+func (y *yard) waitMetric(t *testing.T, want string, headers ...string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(y.do("GET", "/metrics", "", headers...).body, want) {
+		if time.Now().After(deadline) {
+			t.Fatalf("/metrics never has %q", want)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // TestInvocationsComeToTheTenantsBucket over both protocols.
 func TestInvocationsComeToTheTenantsBucket(t *testing.T) {
 	both(t, testInvocationsComeToTheTenantsBucket)
@@ -143,10 +155,11 @@ func testInvocationsComeToTheTenantsBucket(t *testing.T, start starter) {
 	if all, _ := y.logged(t, "mine"); len(all) != 2 {
 		t.Errorf("%d records behind Delete", len(all)-2)
 	}
-	got := y.do("GET", "/metrics", "", "x-api-key", p.bearer["ops"])
-	if !strings.Contains(got.body, "basalt_log_delivery_records_total 4\n") ||
-		!strings.Contains(got.body, "basalt_log_delivery_failing 0\n") {
-		t.Errorf("%s", got.body)
+	for _, want := range []string{
+		"basalt_log_delivery_records_total 4\n", "basalt_log_delivery_lag_seconds 0\n",
+		"basalt_log_delivery_failing 0\n", "basalt_log_delivery_lost_records_total 0\n",
+	} {
+		y.waitMetric(t, want, "x-api-key", p.bearer["ops"])
 	}
 }
 
