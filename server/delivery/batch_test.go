@@ -31,6 +31,17 @@ func FuzzObjectKey(f *testing.F) {
 	})
 }
 
+// TestServersShareABucket: two logs have no object of one name.
+func TestServersShareABucket(t *testing.T) {
+	h := &head{AccountID: "acme", Region: "r", Timestamp: "2026-03-04T05:06:07.089Z"}
+	a := objectKey(h, audit.Position{Log: "0123456789abcdef", Record: 7})
+	b := objectKey(h, audit.Position{Log: "0123456789abcde0", Record: 7})
+	c := objectKey(h, audit.Position{Log: "0123456789abcdef", Record: 8})
+	if a == b || a == c || b == c {
+		t.Errorf("%s\n%s\n%s", a, b, c)
+	}
+}
+
 // TestAccountsHaveFoldersOfTheirOwn: no two names come to one folder.
 func TestAccountsHaveFoldersOfTheirOwn(t *testing.T) {
 	seen := map[string]string{}

@@ -100,8 +100,8 @@ func TestObjectsAreBounded(t *testing.T) {
 	s.open()
 	s.configure("acme", "acme", "store", "")
 	s.invoke("acme", 2)
-	time.Sleep(20 * time.Millisecond)
-	if n := s.courier.Stats(); n.Objects != 0 || n.Lag == 0 {
+	s.wait("look", func() bool { return s.courier.Stats().Lag > 0 })
+	if n := s.courier.Stats(); n.Objects != 0 {
 		t.Errorf("a little was delivered at once: %+v", n)
 	}
 	s.invoke("acme", 98)
