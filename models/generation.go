@@ -118,11 +118,10 @@ func EndsTurn(token string) bool { return slices.Contains(endOfTurn, token) }
 func ggufGeneration(f *gguf.File, vocab int) GenerationConfig {
 	g := ggufSampling(f)
 	g.addEOS(vocab, ggufToken(f, "eos"), ggufToken(f, "eot"), ggufToken(f, "eom"))
-	tokens, _ := f.Strings("tokenizer.ggml.tokens")
 	types, _ := f.Ints("tokenizer.ggml.token_type")
 	const control = 3
-	for i, t := range tokens {
-		if i < len(types) && types[i] == control && slices.Contains(endOfTurn, t) {
+	for i, t := range f.EachString("tokenizer.ggml.tokens") {
+		if i < len(types) && types[i] == control && slices.Contains(endOfTurn, string(t)) {
 			g.addEOS(vocab, int32(i))
 		}
 	}

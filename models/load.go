@@ -223,12 +223,16 @@ func (m *Model) readGGUF(f *gguf.File) error {
 }
 
 func ggufTokenText(f *gguf.File, which string) string {
-	tokens, _ := f.Strings("tokenizer.ggml.tokens")
 	id := int(ggufToken(f, which))
-	if id < 0 || id >= len(tokens) {
+	if id < 0 {
 		return ""
 	}
-	return strings.Clone(tokens[id])
+	for i, text := range f.EachString("tokenizer.ggml.tokens") {
+		if i == id {
+			return string(text)
+		}
+	}
+	return ""
 }
 
 // EndsSequence says whether id is of the end-of-sequence set.

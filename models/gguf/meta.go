@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"encoding/binary"
+	"iter"
 	"math"
 	"slices"
 )
@@ -193,6 +194,24 @@ func (f *File) Strings(key string) ([]string, bool) {
 		pos += 8 + n
 	}
 	return all, true
+}
+
+// EachString goes through an array of strings, none when the key is absent or of another type. What
+// it yields lies in the file's mapping.
+func (f *File) EachString(key string) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		v, ok := f.meta[key]
+		if !ok || v.kind != typeArray || v.elem != typeString {
+			return
+		}
+		for i, rest := 0, v.data; i < int(v.count); i++ {
+			n := binary.LittleEndian.Uint64(rest)
+			if !yield(i, rest[8:8+n]) {
+				return
+			}
+			rest = rest[8+n:]
+		}
+	}
 }
 
 // Ints gives an array of integers.

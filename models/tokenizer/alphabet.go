@@ -57,12 +57,19 @@ func appendUnmapped(dst []byte, s string) []byte {
 // alphabetBytes returns the bytes that a token spells, or false if it isn't all in the alphabet.
 func alphabetBytes(dst []byte, piece string) ([]byte, bool) {
 	n := len(dst)
-	for _, r := range piece {
+	for i := 0; i < len(piece); {
+		if c := piece[i]; c > ' ' && c < 0x7F {
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(piece[i:])
 		b, ok := fromAlphabet(r)
 		if !ok {
 			return dst[:n], false
 		}
 		dst = append(dst, b)
+		i += size
 	}
 	return dst, true
 }

@@ -342,6 +342,7 @@ func (m splitMerges) at(i int) (string, string, error) { return m[i][0], m[i][1]
 func (m *bpe) setMerges(list mergeList, keepFirst bool) error {
 	m.pairs = newPairTable(list.len())
 	var joined []byte
+	into := int32(-1)
 	for rank := range list.len() {
 		left, right, err := list.at(rank)
 		if err != nil {
@@ -349,8 +350,11 @@ func (m *bpe) setMerges(list mergeList, keepFirst bool) error {
 		}
 		l, okLeft := m.vocab.model(left)
 		r, okRight := m.vocab.model(right)
-		joined = append(append(joined[:0], left...), right...)
-		into, okInto := m.vocab.find(view(joined))
+		okInto := m.vocab.joins(into+1, left, right) // ids mostly follow the merges
+		if into++; !okInto {
+			joined = append(append(joined[:0], left...), right...)
+			into, okInto = m.vocab.find(view(joined))
+		}
 		if !okLeft || !okRight || !okInto {
 			return fmt.Errorf("merge %d, %.80q with %.80q: the parts and the result must be tokens",
 				rank, left, right)

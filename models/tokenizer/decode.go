@@ -29,11 +29,6 @@ type byteTable struct {
 	ends  []uint32 // by id
 }
 
-func (t *byteTable) append(b []byte) {
-	t.block = append(t.block, b...)
-	t.ends = append(t.ends, uint32(len(t.block)))
-}
-
 func (t *byteTable) at(id int32) []byte {
 	start, end := uint32(0), t.ends[id]
 	if id > 0 {

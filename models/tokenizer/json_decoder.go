@@ -38,19 +38,23 @@ func (b *builder) decoder(raw string) error {
 // setTexts fills the decoding's table.
 func (b *builder) setTexts(text func(dst []byte, id int32) []byte) error {
 	d := &b.t.decoding
-	d.whole = make([]bool, len(b.t.vocab.pieces))
-	var scratch []byte
-	for id := range b.t.vocab.pieces {
-		scratch = scratch[:0]
+	total := 0
+	for _, piece := range b.t.vocab.pieces {
+		total += len(piece) // texts are seldom longer
+	}
+	block, ends := make([]byte, 0, total), make([]uint32, len(b.t.vocab.pieces))
+	d.whole = make([]bool, len(ends))
+	for id := range ends {
+		start := len(block)
 		if b.t.vocab.has(int32(id)) {
-			scratch = text(scratch, int32(id))
+			block = text(block, int32(id))
 		}
-		if len(d.bytes.block)+len(scratch) > maxJSONSize {
+		if len(block) > maxJSONSize {
 			return fmt.Errorf("the tokens stand for more than %d bytes", maxJSONSize)
 		}
-		d.bytes.append(scratch)
-		d.whole[id] = utf8.Valid(scratch)
+		d.whole[id], ends[id] = utf8.Valid(block[start:]), uint32(len(block))
 	}
+	d.bytes = byteTable{block, ends}
 	return nil
 }
 

@@ -34,7 +34,7 @@ type vocab struct {
 
 type slot struct {
 	tag uint32 // high bits of the hash
-	id  int32  // -1 = free
+	end int32  // id + 1; 0 = free
 }
 
 // newVocab indexes tokens by id; those without flagUsed are holes.
@@ -45,9 +45,6 @@ func newVocab(pieces []string, fl []flags) (vocab, error) {
 		size *= 2
 	}
 	v.slots = make([]slot, size)
-	for i := range v.slots {
-		v.slots[i].id = -1
-	}
 	for id, p := range v.pieces {
 		if fl[id]&flagUsed == 0 {
 			continue
@@ -91,24 +88,24 @@ func ownStrings(list []string) []string {
 
 // insert returns the id that holds p already and false, or true.
 func (v *vocab) insert(p string, id int32) (int32, bool) {
-	at, found := v.lookup(p)
+	h := maphash.String(v.seed, p)
+	at, found := v.lookup(h, p)
 	if found {
-		return v.slots[at].id, false
+		return v.slots[at].end - 1, false
 	}
-	v.slots[at] = slot{tag: uint32(maphash.String(v.seed, p) >> 32), id: id}
+	v.slots[at] = slot{tag: uint32(h >> 32), end: id + 1}
 	return id, true
 }
 
-// lookup returns the slot that holds p, or the free one where it belongs.
-func (v *vocab) lookup(p string) (int, bool) {
-	h := maphash.String(v.seed, p)
+// lookup returns the slot that holds p, whose hash is h, or the free one where it belongs.
+func (v *vocab) lookup(h uint64, p string) (int, bool) {
 	tag, mask := uint32(h>>32), len(v.slots)-1
 	for at := int(h) & mask; ; at = (at + 1) & mask {
 		s := v.slots[at]
-		if s.id < 0 {
+		if s.end == 0 {
 			return at, false
 		}
-		if s.tag == tag && v.pieces[s.id] == p {
+		if s.tag == tag && v.pieces[s.end-1] == p {
 			return at, true
 		}
 	}
@@ -118,8 +115,17 @@ func (v *vocab) find(p string) (int32, bool) {
 	if len(v.slots) == 0 {
 		return -1, false
 	}
-	at, ok := v.lookup(p)
-	return v.slots[at].id, ok
+	at, ok := v.lookup(maphash.String(v.seed, p), p)
+	return v.slots[at].end - 1, ok
+}
+
+// joins reports whether the token id is left and right together.
+func (v *vocab) joins(id int32, left, right string) bool {
+	if !v.has(id) {
+		return false
+	}
+	p := v.pieces[id]
+	return len(p) == len(left)+len(right) && p[:len(left)] == left && p[len(left):] == right
 }
 
 // model returns the id of p if the model may produce it.
