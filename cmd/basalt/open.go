@@ -132,28 +132,18 @@ func (f *modelFlags) openModel(ctx context.Context, dev runtime.Device, path str
 }
 
 func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) error {
-	var err error
-	end := f.phases.begin("tokenizer")
-	if o.tok, err = newTokenizer(o.model); err != nil {
-		return err
-	}
-	end()
-	if o.template, err = f.newTemplate(o); err != nil {
-		return err
-	}
 	opts, err := f.compileOptions(o.model, dev)
 	if err != nil {
 		return err
 	}
 	if null, ok := dev.(runtime.NullDevice); ok {
+		if err := f.readText(o); err != nil {
+			return err
+		}
 		null.Tokens = wordTokens(o.tok)
 		dev = null
 	}
-	p := newProgress(os.Stderr, "loading "+o.name)
-	opts.Progress, opts.Phase = p.update, f.phases.begin
-	o.exec, err = dev.Compile(ctx, o.model.Program, o.model.Checkpoint, opts)
-	p.end()
-	if err != nil {
+	if err := f.compile(ctx, o, dev, opts); err != nil {
 		return err
 	}
 	o.maxContext = opts.MaxContext
@@ -170,6 +160,50 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 		Ahead: dev.Info().Async, Stepped: o.steps.Observe, Now: time.Now,
 	})
 	return nil
+}
+
+// readText builds the tokenizer and the chat template, unless that is done.
+func (f *modelFlags) readText(o *opened) error {
+	if o.tok != nil {
+		return nil
+	}
+	defer f.phases.begin("tokenizer")()
+	var err error
+	if o.tok, err = newTokenizer(o.model); err == nil {
+		o.template, err = f.newTemplate(o)
+	}
+	return err
+}
+
+// compile prepares the weights while another goroutine does the tokenizer. The tokenizer's error
+// ends the compilation.
+func (f *modelFlags) compile(ctx context.Context, o *opened, dev runtime.Device,
+	opts runtime.CompileOptions,
+) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	text := make(chan error, 1)
+	go func() {
+		err := f.readText(o)
+		if err != nil {
+			cancel()
+		}
+		text <- err
+	}()
+	p := newProgress(os.Stderr, "loading "+o.name)
+	opts.Progress, opts.Phase = p.update, f.phases.begin
+	exec, err := dev.Compile(ctx, o.model.Program, o.model.Checkpoint, opts)
+	p.end()
+	if textErr := <-text; textErr != nil {
+		if err == nil {
+			err = exec.Close()
+		} else if errors.Is(err, context.Canceled) {
+			err = nil // on account of the tokenizer
+		}
+		return errors.Join(textErr, err)
+	}
+	o.exec = exec
+	return err
 }
 
 // modelName is the API's id for a path: its last element without the ending of the file.

@@ -21,6 +21,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 			len(c.Models))
 	}
 	c.phases = new(phases)
+	resume := delayCollection(64 << 20)
+	defer resume()
 	end := c.phases.begin("configure")
 	log, err := newLogger(c.LogLevel)
 	if err != nil {
@@ -47,7 +49,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	end()
 	models, err := c.openModels(ctx, dev)
 	if err == nil {
-		err = c.serve(ctx, listener, dev.Info(), models, cfg)
+		err = c.serve(ctx, listener, dev.Info(), models, cfg, resume)
 	}
 	err = errors.Join(err, closeAudit(cfg.Audit))
 	stop, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -105,7 +107,7 @@ func (c *serveCmd) configure(l net.Listener, log *zap.Logger) (*server.Config, e
 }
 
 func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.DeviceInfo,
-	models []*opened, cfg *server.Config,
+	models []*opened, cfg *server.Config, ready func(),
 ) error {
 	end := c.phases.begin("listen")
 	for _, m := range models {
@@ -129,6 +131,7 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	go func() { served <- s.Serve(l) }()
 	end()
 	c.phases.log(cfg.Logger)
+	ready()
 	announce(cfg, l.Addr().String(), models)
 	select {
 	case err := <-served:
