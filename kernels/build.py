@@ -1,4 +1,4 @@
-"""Compiles the kernels: ptx/, fatbin/, manifest.json and table.txt.
+"""Compiles the kernels: ptx/ (in gzip), fatbin/, manifest.json and table.txt.
 
 nvcc 13.0 is taken from PATH, else from the compiler's pinned wheels, which are installed into
 $XDG_CACHE_HOME/basalt (no GPU and no driver are needed). A source is portable, PTX for compute_80
@@ -9,6 +9,7 @@ or PTX that differs from the committed one unless --update is given.
 """
 import argparse
 import concurrent.futures
+import gzip
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 
 HERE = pathlib.Path(__file__).parent
@@ -63,10 +65,18 @@ def targets(name):
     return "80", [*codes, "-gencode=arch=compute_80,code=compute_80"]
 
 
+def ptx_of(name):
+    return HERE / "ptx" / (name + ".ptx.gz")
+
+
+def read_ptx(name):
+    return gzip.decompress(ptx_of(name).read_bytes()).decode()
+
+
 def compile_one(nvcc, source):
     """Writes the PTX and the fatbin of one source, unless it has; gives the rows of its table."""
     name = source.stem
-    ptx = HERE / "ptx" / (name + ".ptx")
+    ptx = ptx_of(name)
     fatbin = HERE / "fatbin" / (name + ".fatbin")
     note = HERE / "fatbin" / (name + ".json")
     if note.exists() and fatbin.exists():
@@ -83,12 +93,15 @@ def compile_anew(nvcc, source, ptx, fatbin):
     name = source.stem
     virtual, codes = targets(name)
     flags = [nvcc, "-O3", "-std=c++17", str(source)]
-    subprocess.run([*flags, f"-arch=compute_{virtual}", "-ptx", "-o", str(ptx)], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        text = pathlib.Path(folder) / "text"
+        subprocess.run([*flags, f"-arch=compute_{virtual}", "-ptx", "-o", str(text)], check=True)
+        ptx.write_bytes(gzip.compress(text.read_bytes(), 9, mtime=0))
     done = subprocess.run([*flags, "-fatbin", "-Xptxas", "-v", *codes, "-o", str(fatbin)],
                           capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{name}: {done.stderr}")
-    check_instructions(name, ptx.read_text())
+    check_instructions(name, read_ptx(name))
     return rows_of(done.stderr)
 
 
@@ -146,8 +159,7 @@ def manifest(rows):
     """What each kernel takes, beside the arguments and threads that its PTX declares."""
     kernels = []
     for source in sorted(HERE.glob("*/*.cu")):
-        ptx = (HERE / "ptx" / (source.stem + ".ptx")).read_text()
-        for entry in ptx.split(".visible .entry ")[1:]:
+        for entry in read_ptx(source.stem).split(".visible .entry ")[1:]:
             name, rest = entry.split("(", 1)
             params = re.findall(r"\.param \.(u64|u32)", rest.split(")", 1)[0])
             archs = {a: {"registers": r[0], "spills": r[1], "shared": r[2]}

@@ -1,15 +1,20 @@
 package kernels
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
 )
 
-//go:embed ptx/*.ptx
+//go:embed ptx/*.ptx.gz
 var ptx embed.FS
 
 //go:embed all:fatbin
@@ -31,8 +36,11 @@ func (i *Image) Arch() string {
 }
 
 // Portable gives the PTX of every module, which the driver compiles for the GPU at hand; that of
-// one architecture's modules is taken by its own GPUs only.
-func Portable() ([]Image, error) { return read(ptx, "ptx", ".ptx") }
+// one architecture's modules is taken by its own GPUs only. Callers share the images and change
+// none.
+func Portable() ([]Image, error) { return portable() }
+
+var portable = sync.OnceValues(func() ([]Image, error) { return read(ptx, "ptx", ".ptx.gz") })
 
 // Native gives the machine code that was built into this binary; none where it was built without
 // `make kernels`.
@@ -61,12 +69,23 @@ func read(files fs.FS, dir, ext string) ([]Image, error) {
 			continue
 		}
 		data, err := fs.ReadFile(files, path.Join(dir, e.Name()))
+		if err == nil && strings.HasSuffix(ext, ".gz") {
+			data, err = inflate(data)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("cannot read kernels: %w", err)
+			return nil, fmt.Errorf("cannot read kernels: %s: %w", e.Name(), err)
 		}
 		images = append(images, Image{strings.TrimSuffix(e.Name(), ext), string(data)})
 	}
 	return images, nil
+}
+
+func inflate(data []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
 
 // Entry is a kernel as its PTX declares it.
