@@ -286,18 +286,25 @@ func newPairTable(n int) pairTable {
 	for size < n+n/3+1 {
 		size *= 2
 	}
-	return pairTable{slots: make([]pairSlot, size), seed: rand.Uint64()}
+	t := pairTable{slots: make([]pairSlot, size), seed: rand.Uint64()}
+	clear(t.slots) // as in newVocab
+	return t
 }
 
 func pairKey(left, right int32) uint64 {
 	return (uint64(uint32(left))<<32 | uint64(uint32(right))) + 1
 }
 
-func (t *pairTable) slot(key uint64) *pairSlot {
+// home is the place where a key is looked for first.
+func (t *pairTable) home(key uint64) uint64 {
 	h := (key ^ t.seed) * 0x9E3779B97F4A7C15
 	h = (h ^ h>>32) * 0xD6E8FEB86659FD93
+	return h >> 32 & uint64(len(t.slots)-1)
+}
+
+func (t *pairTable) slot(key uint64) *pairSlot {
 	mask := uint64(len(t.slots) - 1)
-	for at := h >> 32 & mask; ; at = (at + 1) & mask {
+	for at := t.home(key); ; at = (at + 1) & mask {
 		if s := &t.slots[at]; s.key == key || s.key == 0 {
 			return s
 		}
@@ -341,33 +348,78 @@ func (m splitMerges) at(i int) (string, string, error) { return m[i][0], m[i][1]
 // libraries keep different ranks: the last (keepFirst false) or the first.
 func (m *bpe) setMerges(list mergeList, keepFirst bool) error {
 	m.pairs = newPairTable(list.len())
-	var joined []byte
+	var b mergeBatch
 	into := int32(-1)
-	for rank := range list.len() {
-		left, right, err := list.at(rank)
-		if err != nil {
+	for first := 0; first < list.len(); first += len(b.left) {
+		n := min(len(b.left), list.len()-first)
+		if err := b.read(m.vocab, list, first, n); err != nil {
 			return err
 		}
-		l, okLeft := m.vocab.model(left)
-		r, okRight := m.vocab.model(right)
-		okInto := m.vocab.joins(into+1, left, right) // ids mostly follow the merges
-		if into++; !okInto {
-			joined = append(append(joined[:0], left...), right...)
-			into, okInto = m.vocab.find(view(joined))
+		num := 0
+		for i := range n {
+			p, err := b.merge(m.vocab, i, first+i, into+1)
+			if err != nil {
+				return err
+			}
+			into = p.into
+			if m.vocab.flags[into]&flagModel != 0 { // text must not yield a control token
+				b.pairs[num] = p
+				num++
+			}
 		}
-		if !okLeft || !okRight || !okInto {
-			return fmt.Errorf("merge %d, %.80q with %.80q: the parts and the result must be tokens",
-				rank, left, right)
-		}
-		if m.vocab.flags[into]&flagModel == 0 {
-			continue // a control token: text must not yield it
-		}
-		key := pairKey(l, r)
-		if s := m.pairs.slot(key); s.key == 0 || !keepFirst {
-			*s = pairSlot{key: key, rank: uint32(rank), into: into}
-		}
+		b.enter(&m.pairs, num, keepFirst)
 	}
 	return nil
+}
+
+// mergeBatch is merges that are looked up together.
+type mergeBatch struct {
+	left, right     [len(batch{})]string
+	ofLeft, ofRight batch
+	pairs, reached  [len(batch{})]pairSlot
+	joined          []byte
+}
+
+func (b *mergeBatch) read(v *vocab, list mergeList, first, n int) error {
+	var err error
+	for i := range n {
+		if b.left[i], b.right[i], err = list.at(first + i); err != nil {
+			return err
+		}
+	}
+	b.ofLeft.reach(v, b.left[:n])
+	b.ofRight.reach(v, b.right[:n])
+	return nil
+}
+
+// merge finds the parts and the result of the i-th merge, whose rank is given. Results mostly
+// follow each other, so that guess is the one.
+func (b *mergeBatch) merge(v *vocab, i, rank int, guess int32) (pairSlot, error) {
+	l, okLeft := v.hashed(b.ofLeft[i].hash, b.left[i])
+	r, okRight := v.hashed(b.ofRight[i].hash, b.right[i])
+	into, okInto := guess, v.joins(guess, b.left[i], b.right[i])
+	if !okInto {
+		b.joined = append(append(b.joined[:0], b.left[i]...), b.right[i]...)
+		into, okInto = v.find(view(b.joined))
+	}
+	if !okLeft || !okRight || !okInto || v.flags[l]&v.flags[r]&flagModel == 0 {
+		return pairSlot{}, fmt.Errorf("merge %d, %.80q with %.80q: the parts and the result "+
+			"must be tokens", rank, b.left[i], b.right[i])
+	}
+	return pairSlot{key: pairKey(l, r), rank: uint32(rank), into: into}, nil
+}
+
+// enter puts the first n pairs into the table. Of one that is there already, the first stays or the
+// last.
+func (b *mergeBatch) enter(t *pairTable, n int, keepFirst bool) {
+	for i := range n {
+		b.reached[i] = t.slots[t.home(b.pairs[i].key)] // as in batch
+	}
+	for i := range n {
+		if s := t.slot(b.pairs[i].key); s.key == 0 || !keepFirst {
+			*s = b.pairs[i]
+		}
+	}
 }
 
 // setScores ranks every token that text can yield: the higher its score, the earlier it is merged

@@ -45,18 +45,49 @@ func newVocab(pieces []string, fl []flags) (vocab, error) {
 		size *= 2
 	}
 	v.slots = make([]slot, size)
-	for id, p := range v.pieces {
-		if fl[id]&flagUsed == 0 {
-			continue
-		}
-		if err := checkPiece(p); err != nil {
-			return vocab{}, fmt.Errorf("token %d: %w", id, err)
-		}
-		if other, ok := v.insert(p, int32(id)); !ok {
-			return vocab{}, fmt.Errorf("token %q has two ids, %d and %d", p, other, id)
+	clear(v.slots) // writes: a page that is read first, then written, faults twice
+	var b batch
+	for first := 0; first < len(pieces); first += len(b) {
+		end := min(first+len(b), len(pieces))
+		b.reach(&v, v.pieces[first:end])
+		for id := first; id < end; id++ {
+			if fl[id]&flagUsed == 0 {
+				continue
+			}
+			if err := v.add(b[id-first].hash, int32(id)); err != nil {
+				return vocab{}, err
+			}
 		}
 	}
 	return v, nil
+}
+
+// batch is the hashes of strings that are looked up one after the other. Their slots are read
+// before the first is needed: the reads wait for memory together instead of each alone.
+type batch [64]struct {
+	hash uint64
+	slot slot
+}
+
+func (b *batch) reach(v *vocab, list []string) {
+	for i, p := range list {
+		b[i].hash = maphash.String(v.seed, p)
+	}
+	mask := len(v.slots) - 1
+	for i := range list {
+		b[i].slot = v.slots[int(b[i].hash)&mask]
+	}
+}
+
+func (v *vocab) add(hash uint64, id int32) error {
+	p := v.pieces[id]
+	if err := checkPiece(p); err != nil {
+		return fmt.Errorf("token %d: %w", id, err)
+	}
+	if other, ok := v.insert(hash, p, id); !ok {
+		return fmt.Errorf("token %q has two ids, %d and %d", p, other, id)
+	}
+	return nil
 }
 
 func checkPiece(p string) error {
@@ -86,9 +117,8 @@ func ownStrings(list []string) []string {
 	return own
 }
 
-// insert returns the id that holds p already and false, or true.
-func (v *vocab) insert(p string, id int32) (int32, bool) {
-	h := maphash.String(v.seed, p)
+// insert returns the id that holds p, whose hash is h, already and false, or true.
+func (v *vocab) insert(h uint64, p string, id int32) (int32, bool) {
 	at, found := v.lookup(h, p)
 	if found {
 		return v.slots[at].end - 1, false
@@ -115,7 +145,11 @@ func (v *vocab) find(p string) (int32, bool) {
 	if len(v.slots) == 0 {
 		return -1, false
 	}
-	at, ok := v.lookup(maphash.String(v.seed, p), p)
+	return v.hashed(maphash.String(v.seed, p), p)
+}
+
+func (v *vocab) hashed(h uint64, p string) (int32, bool) {
+	at, ok := v.lookup(h, p)
 	return v.slots[at].end - 1, ok
 }
 
