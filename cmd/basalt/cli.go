@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -9,9 +12,8 @@ import (
 // cli is the command line. Every flag has an environment variable, BASALT_ and its name, and a line
 // in the settings file.
 type cli struct {
-	Config kong.ConfigFlag `help:"Settings file (YAML): the flags by name." placeholder:"FILE"`
+	serveLine
 
-	Serve   serveCmd   `cmd:"" help:"Serve models over HTTP: the Bedrock and OpenAI APIs on one port."`
 	Run     runCmd     `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
 	Bench   benchCmd   `cmd:"" help:"Measure tokens per second."`
 	Inspect inspectCmd `cmd:"" help:"Print a model's program, parameters, bytes and FLOPs."`
@@ -25,6 +27,14 @@ type cli struct {
 	Neuron  neuronCmd  `cmd:"" help:"Prepare and check models for Trainium (--device neuron)."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what is missing, and what to do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// serveLine is the part that serve needs: declaring the other commands takes longer than opening a
+// small model's file.
+type serveLine struct {
+	Config kong.ConfigFlag `help:"Settings file (YAML): the flags by name." placeholder:"FILE"`
+
+	Serve serveCmd `cmd:"" help:"Serve models over HTTP: the Bedrock and OpenAI APIs on one port."`
 }
 
 // modelFlags say how a model is loaded and run.
@@ -86,8 +96,27 @@ type (
 	doctorCmd  struct{}
 )
 
-// newParser declares the command line.
-func newParser(c *cli) (*kong.Kong, error) {
+// parse reads the command line. What serve alone cannot make sense of is told with all commands in
+// view.
+func parse(args []string) (*kong.Kong, *kong.Context, error) {
+	help := func(arg string) bool { return arg == "-h" || strings.HasPrefix(arg, "--help") }
+	if len(args) > 0 && args[0] == "serve" && !slices.ContainsFunc(args, help) {
+		if parser, err := newParser(&serveLine{}); err == nil {
+			if cmd, err := parser.Parse(args); err == nil {
+				return parser, cmd, nil
+			}
+		}
+	}
+	parser, err := newParser(&cli{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("BUG: %w", err)
+	}
+	cmd, err := parser.Parse(args)
+	return parser, cmd, err
+}
+
+// newParser declares a cli, or a part of one.
+func newParser(c any) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("basalt"),
 		kong.Description("Basalt serves large language models on your own hardware, through "+

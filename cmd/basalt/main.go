@@ -20,13 +20,7 @@ func main() {
 
 // run is main with an exit status: 0 success, 1 failure, 2 wrong usage.
 func run(args []string) int {
-	var c cli
-	parser, err := newParser(&c)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "basalt: BUG:", err)
-		return 2
-	}
-	cmd, err := parser.Parse(args)
+	parser, cmd, err := parse(args)
 	if err != nil {
 		return usage(parser, err)
 	}

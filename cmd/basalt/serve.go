@@ -131,7 +131,7 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	go func() { served <- s.Serve(l) }()
 	end()
 	c.phases.log(cfg.Logger)
-	ready()
+	time.AfterFunc(time.Second, ready) // the first answers come first
 	announce(cfg, l.Addr().String(), models)
 	select {
 	case err := <-served:
