@@ -43,7 +43,7 @@ func TestInvocationLogsSurviveKills(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		_ = <-p.done // that it was killed
+		<-p.done // that it was killed
 		p = serve(t, args...)
 	}
 	askUntil(p, func() { time.Sleep(20 * time.Millisecond) })
