@@ -210,7 +210,7 @@ func (k *compiler) layoutScratch() {
 	for _, v := range k.prog.Values {
 		width = max(width, v.Width)
 	}
-	lanes, dim := C.SPLIT_ROWS*int(k.e.lanes), C.SPLIT_ROWS*int(k.e.padded_dim)
+	lanes, dim := C.MAX_ROWS*int(k.e.lanes), C.SPLIT_ROWS*int(k.e.padded_dim)
 	blocks := k.prog.Vocab/C.SAMPLE_BLOCK + 1
 	floats := func(n int) *C.float { return first(array[C.float](k.mem, n)) }
 	scratch := array[C.scratch](k.mem, k.dev.info.Threads)

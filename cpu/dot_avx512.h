@@ -85,25 +85,14 @@ INL void dot8(int m, const uint8_t *codes, const act_block *const *x, vi *sum) {
 // last k is paired with zero on both sides.
 #define BF16_PRODUCTS
 
-INL void tile_bf16(int m, const tile_args *t) {
-    vf acc[MAX_ROWS];
-    const char *x[MAX_ROWS];
-    const uint8_t *w = t->codes, *f = t->fetch;
+// acc += one line times numbers k and k+1 of each row.
+INL void add_bf16_pair(int m, const uint8_t *w, const void *const *rows, int64_t k, vf *acc) {
+    __m512bh c = (__m512bh)line(w);
     EACH_ROW(r, m) {
-        acc[r] = t->accumulate ? vf_load(t->out + r * t->stride) : vf_zero();
-        x[r] = (const char *)t->rows[r] + t->at;
+        int32_t pair;
+        memcpy(&pair, (const char *)rows[r] + 2 * k, sizeof pair);
+        acc[r] = _mm512_dpbf16_ps(acc[r], c, (__m512bh)_mm512_set1_epi32(pair));
     }
-    for (int64_t k = 0; k < t->k; k += 2, w += 4 * TILE) {
-        vprefetch(f);
-        f += t->fetch_step;
-        __m512bh c = (__m512bh)line(w);
-        EACH_ROW(r, m) {
-            int32_t pair;
-            memcpy(&pair, x[r] + 2 * k, sizeof pair);
-            acc[r] = _mm512_dpbf16_ps(acc[r], c, (__m512bh)_mm512_set1_epi32(pair));
-        }
-    }
-    EACH_ROW(r, m) vf_store(t->out + r * t->stride, acc[r]);
 }
 
 static double peak_bf16(int64_t rounds) {

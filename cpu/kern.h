@@ -41,7 +41,7 @@
 #define EACH_ROW(r, m) _Pragma("GCC unroll 16") for (int r = 0; r < (m); r++)
 #endif
 
-enum { TILE = 16, BLOCK = 32, SUPER = 256, MAX_ROWS = 12, SPLIT_ROWS = 16, SAMPLE_BLOCK = 256 };
+enum { TILE = 16, BLOCK = 32, SUPER = 256, MAX_ROWS = 12, SPLIT_ROWS = 48, SAMPLE_BLOCK = 256 };
 enum { OPEN_BLOCK = TILE * BLOCK }; // bytes of a block's codes once unpacked
 
 // Formats in the order of runtime.DType.
@@ -103,11 +103,15 @@ typedef struct {
     int32_t kv;          // F32 or BF16
     int32_t rows, dim, window;
     int32_t block_size, padded_block;
-    int32_t first, last;
+    int32_t first, last; // first begins a block
     int32_t lanes;   // floats in a row of scores
-    float *scores;   // [rows][lanes]
-    uint16_t *probs; // [rows][lanes], used where BF16 products take BF16 rows
+    float *scores;   // [max_rows][lanes]
+    uint16_t *probs; // [max_rows][lanes], used where BF16 products take BF16 rows
     float *max, *sum, *out; // of this split: [rows], [rows], [rows][dim]
+    // The keys that this thread reads next: num_next blocks, to be fetched meanwhile.
+    const int32_t *next_table;
+    const uint8_t *next_keys;
+    int32_t num_next;
 } split_args;
 
 typedef struct {

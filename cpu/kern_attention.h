@@ -1,58 +1,105 @@
 // Attention over one split of a sequence's cache, softmax in two passes: all scores of the split
 // (at most lanes of them a row), their maximum, the exponentials and their sum, then the weighted
 // sum of the values. Keys and values are tiles like those of a packed matrix, so both products are
-// the micro-kernels of kern_tiles.h. Positions that a row may not see get a score of -infinity; a
-// row that sees none ends with max = -infinity and is skipped when splits are merged.
+// those of kern_tiles.h, and each sum runs in order of dimension or of position. As many rows as a
+// micro-kernel takes go through both passes before the next ones do: their scores stay in the first
+// cache, the split's keys and values in the second. Positions that a row may not see get a score of
+// -infinity; a row that sees none ends with max = -infinity and is skipped when splits are merged.
 #ifndef BASALT_CPU_KERN_ATTENTION_H
 #define BASALT_CPU_KERN_ATTENTION_H
 
-// Runs the micro-kernel over any number of rows; the first call prefetches.
-static void run_tiles(const tile_fn *table, tile_args t, int rows) {
-    while (rows > 0) {
-        int m = rows < KERNEL_ROWS ? rows : KERNEL_ROWS;
-        table[m](&t);
-        t.rows += m;
-        t.out += m * t.stride;
-        t.fetch_step = 0;
-        rows -= m;
-    }
-}
+// Some rows on their way through one split. Blocks lie anywhere, so that the processor does not
+// see them coming: while keys are read the values are fetched, meanwhile the keys of what follows.
+typedef struct {
+    const split_args *s;
+    const void *rows[MAX_ROWS]; // queries, or probabilities
+    float *out;                 // scores, or weighted sums
+    int32_t blocks;             // that the split touches
+    int32_t fetch;              // these rows are the first to come: fetch for all
+} pass;
 
 INL int64_t element(int32_t kv) { return kv == F32 ? 4 : 2; }
 
-INL const uint8_t *block_of(const split_args *s, const uint8_t *base, int position) {
-    return base + (int64_t)s->table[position / s->block_size] * s->block_bytes;
+// The table's entry for the split's first position.
+INL const int32_t *split_table(const split_args *s) { return s->table + s->first / s->block_size; }
+
+INL const uint8_t *block_of(const split_args *s, const uint8_t *base, const int32_t *table, int b) {
+    return base + (int64_t)table[b] * s->block_bytes;
 }
 
-// Lane (within the split's scores) of the first position of the block that holds it.
-INL int lane_of(const split_args *s, int position) {
-    return (position - s->first) / s->block_size * s->padded_block;
+// Block b's share of a far stream; one that stands still where there is nothing to fetch.
+INL stream far_stream(const split_args *s, const uint8_t *base, const int32_t *table, int b,
+                      int wanted) {
+    if (!wanted) return (stream){(const uint8_t *)s->scores, 0, 1};
+    return (stream){block_of(s, base, table, b), 64, 1};
 }
 
-// The block two after that of a position; after the last come the first of next. Blocks lie
-// anywhere, so that the processor does not see them coming.
-INL const uint8_t *coming_block(const split_args *s, const uint8_t *base, const uint8_t *next,
-                                int position) {
-    int p = position + 2 * s->block_size;
-    if (p < s->last) return block_of(s, base, p);
-    int left = s->last - position > s->block_size ? s->block_size : 0;
-    int first = s->first + s->block_size - left;
-    return block_of(s, next, first < s->last ? first : s->first);
+INL void add_products(int m, int kv, const uint8_t *codes, int64_t k, const void *const *rows,
+                      stream *f, vf *acc) {
+    if (kv == F32) {
+        add_f32(m, codes, k, rows, f, acc);
+    } else {
+        add_bf16(m, codes, k, rows, f, acc);
+    }
 }
 
-static void score_blocks(const split_args *s) {
-    int64_t tile_bytes = (int64_t)s->dim * TILE * element(s->kv);
-    for (int p = s->first; p < s->last; p += s->block_size) {
-        int n = s->last - p < s->block_size ? s->last - p : s->block_size;
-        tile_args t = {.codes = block_of(s, s->keys, p), .rows = s->queries,
-                       .out = s->scores + lane_of(s, p), .stride = s->lanes, .k = s->dim,
-                       .fetch_step = 64, .fetch = coming_block(s, s->keys, s->values, p)};
-        for (int i = 0; i < n; i += TILE, t.codes += tile_bytes, t.out += TILE) {
-            run_tiles(tiles[s->kv], t, s->rows);
-            t.fetch += tile_bytes;
+INL void score_blocks(int m, int kv, const pass *p) {
+    const split_args *s = p->s;
+    const int32_t *table = split_table(s);
+    const int64_t tile_bytes = (int64_t)s->dim * TILE * element(kv);
+    int left = s->last - s->first;
+    for (int b = 0; b < p->blocks; b++, left -= s->block_size) {
+        const uint8_t *codes = block_of(s, s->keys, table, b);
+        stream f = far_stream(s, s->values, table, b, p->fetch);
+        float *out = p->out + (int64_t)b * s->padded_block;
+        for (int i = 0; i < left && i < s->block_size; i += TILE, codes += tile_bytes) {
+            vf acc[MAX_ROWS];
+            EACH_ROW(r, m) acc[r] = vf_zero();
+            add_products(m, kv, codes, s->dim, p->rows, &f, acc);
+            EACH_ROW(r, m) vf_store(out + i + r * (int64_t)s->lanes, acc[r]);
         }
     }
 }
+
+INL void weigh_blocks(int m, int kv, int prob_bytes, const pass *p) {
+    const split_args *s = p->s;
+    const int32_t *table = split_table(s);
+    const int64_t column_bytes = (int64_t)s->padded_block * TILE * element(kv);
+    for (int d = 0; d < s->dim / TILE; d++) {
+        vf acc[MAX_ROWS];
+        const void *x[MAX_ROWS];
+        EACH_ROW(r, m) acc[r] = vf_zero();
+        EACH_ROW(r, m) x[r] = p->rows[r];
+        int left = s->last - s->first;
+        for (int b = 0; b < p->blocks; b++, left -= s->block_size) {
+            stream f = far_stream(s, s->next_keys, s->next_table, b,
+                                  p->fetch && b < s->num_next);
+            f.p += f.step != 0 ? d * column_bytes : 0;
+            add_products(m, kv, block_of(s, s->values, table, b) + d * column_bytes,
+                         left < s->block_size ? left : s->block_size, x, &f, acc);
+            EACH_ROW(r, m) x[r] = (const char *)x[r] + s->padded_block * prob_bytes;
+        }
+        EACH_ROW(r, m) vf_store(p->out + d * TILE + r * (int64_t)s->dim, acc[r]);
+    }
+}
+
+typedef void (*pass_fn)(const pass *p);
+
+enum { PROB_BF16 = ROW_FORM_BF16 == FORM_BF16 ? 2 : 4 };
+
+#define PASS_FNS(name, m)                                                            \
+    static void name##_score_f32_##m(const pass *p) { score_blocks(m, F32, p); }      \
+    static void name##_score_bf16_##m(const pass *p) { score_blocks(m, BF16, p); }    \
+    static void name##_weigh_f32_##m(const pass *p) { weigh_blocks(m, F32, 4, p); }   \
+    static void name##_weigh_bf16_##m(const pass *p) {                               \
+        weigh_blocks(m, BF16, PROB_BF16, p);                                         \
+    }
+EACH_ROWS(PASS_FNS, pass)
+
+static const pass_fn scores_of[2][MAX_ROWS + 1] = {TILE_TABLE(pass_score_f32),
+                                                   TILE_TABLE(pass_score_bf16)};
+static const pass_fn sums_of[2][MAX_ROWS + 1] = {TILE_TABLE(pass_weigh_f32),
+                                                 TILE_TABLE(pass_weigh_bf16)};
 
 // The positions that row r sees lie in [*lo, *hi).
 INL void visible(const split_args *s, int r, int *lo, int *hi) {
@@ -61,12 +108,11 @@ INL void visible(const split_args *s, int r, int *lo, int *hi) {
     *lo = s->window > 0 && pos - s->window + 1 > s->first ? pos - s->window + 1 : s->first;
 }
 
-static float mask_and_max(const split_args *s, int r) {
+static float mask_and_max(const split_args *s, int r, float *scores) {
     int lo, hi;
     visible(s, r, &lo, &hi);
     vf best = vf_set(-__builtin_inff());
-    for (int p = s->first; p < s->last; p += s->block_size) {
-        float *scores = s->scores + (int64_t)r * s->lanes + lane_of(s, p);
+    for (int p = s->first; p < s->last; p += s->block_size, scores += s->padded_block) {
         int end = hi < p + s->block_size ? hi : p + s->block_size;
         for (int i = 0; i < s->padded_block; i += TILE) {
             vf v = vf_load(scores + i);
@@ -80,8 +126,7 @@ static float mask_and_max(const split_args *s, int r) {
     return vf_max_lane(best);
 }
 
-static float exp_scores(const split_args *s, int r, int lanes, float max) {
-    float *p = s->scores + (int64_t)r * s->lanes;
+static float exp_scores(float *p, int lanes, float max) {
     vf sum = vf_zero();
     for (int i = 0; i < lanes; i += TILE) {
         vf v = vf_exp(vf_sub(vf_load(p + i), vf_set(max)));
@@ -91,47 +136,41 @@ static float exp_scores(const split_args *s, int r, int lanes, float max) {
     return vf_sum(sum);
 }
 
-static void weigh_values(const split_args *s, const void *const *probs, int64_t lane_bytes) {
-    int64_t column_bytes = (int64_t)s->padded_block * TILE * element(s->kv);
-    const void *rows[SPLIT_ROWS];
-    for (int p = s->first; p < s->last; p += s->block_size) {
-        int n = s->last - p < s->block_size ? s->last - p : s->block_size;
-        for (int r = 0; r < s->rows; r++) {
-            rows[r] = (const char *)probs[r] + lane_of(s, p) * lane_bytes;
-        }
-        tile_args t = {.codes = block_of(s, s->values, p), .rows = rows, .out = s->out,
-                       .stride = s->dim, .k = n, .accumulate = p > s->first, .fetch_step = 64,
-                       .fetch = coming_block(s, s->values, s->values, p)};
-        for (int d = 0; d < s->dim; d += TILE, t.codes += column_bytes, t.out += TILE) {
-            run_tiles(tiles[s->kv], t, s->rows);
-            t.fetch += column_bytes;
-        }
+// Scores to probabilities relative to the row's maximum.
+static void soften(const split_args *s, int row, float *scores, int lanes) {
+    s->max[row] = mask_and_max(s, row, scores);
+    if (s->max[row] == -__builtin_inff()) {
+        memset(scores, 0, (size_t)lanes * sizeof *scores);
+        s->sum[row] = 0;
+    } else {
+        s->sum[row] = exp_scores(scores, lanes, s->max[row]);
     }
 }
 
-static void attend(const split_args *s) {
-    const void *probs[SPLIT_ROWS];
-    int blocks = (s->last - s->first + s->block_size - 1) / s->block_size;
-    int lanes = blocks * s->padded_block;
-    int narrow = ROW_FORM_BF16 == FORM_BF16 && s->kv == BF16;
-    score_blocks(s);
-    for (int r = 0; r < s->rows; r++) {
-        float *p = s->scores + (int64_t)r * s->lanes;
-        s->max[r] = mask_and_max(s, r);
-        if (s->max[r] == -__builtin_inff()) {
-            memset(p, 0, (size_t)lanes * sizeof *p);
-            s->sum[r] = 0;
-        } else {
-            s->sum[r] = exp_scores(s, r, lanes, s->max[r]);
-        }
-        probs[r] = p;
-        if (narrow) {
-            uint16_t *q = s->probs + (int64_t)r * s->lanes;
-            to_bf16(q, p, lanes);
-            probs[r] = q;
-        }
+static void attend_rows(const split_args *s, int first, int m) {
+    const int narrow = ROW_FORM_BF16 == FORM_BF16 && s->kv == BF16;
+    pass p = {.s = s, .out = s->scores, .fetch = first == 0,
+              .blocks = (s->last - s->first + s->block_size - 1) / s->block_size};
+    const int lanes = p.blocks * s->padded_block;
+    for (int r = 0; r < m; r++) p.rows[r] = s->queries[first + r];
+    scores_of[s->kv == BF16][m](&p);
+    for (int r = 0; r < m; r++) {
+        float *scores = s->scores + (int64_t)r * s->lanes;
+        uint16_t *probs = s->probs + (int64_t)r * s->lanes;
+        soften(s, first + r, scores, lanes);
+        if (narrow) to_bf16(probs, scores, lanes);
+        p.rows[r] = narrow ? (const void *)probs : scores;
     }
-    weigh_values(s, probs, narrow ? 2 : 4);
+    p.out = s->out + (int64_t)first * s->dim;
+    sums_of[s->kv == BF16][m](&p);
+}
+
+// Takes rows in equal shares, as few as there can be.
+static void attend(const split_args *s) {
+    int shares = (s->rows + KERNEL_ROWS - 1) / KERNEL_ROWS, most = (s->rows + shares - 1) / shares;
+    for (int r = 0; r < s->rows; r += most) {
+        attend_rows(s, r, s->rows - r < most ? s->rows - r : most);
+    }
 }
 
 #endif

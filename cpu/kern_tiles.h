@@ -30,19 +30,44 @@ INL void tile_end(int m, const tile_args *t, const vf *acc) {
     EACH_ROW(r, m) vf_store(t->out + r * t->stride, acc[r]);
 }
 
+// Memory that is fetched while other memory is used: one line of 64 bytes for each one used. Far
+// ones, which are used much later, stop in the second cache.
+typedef struct {
+    const uint8_t *p;
+    int64_t step;
+    int far;
+} stream;
+
+INL void fetch_line(stream *f) {
+    if (f->far) {
+        vprefetch_far(f->p);
+    } else {
+        vprefetch(f->p);
+    }
+    f->p += f->step;
+}
+
+INL stream near_stream(const tile_args *t) { return (stream){t->fetch, t->fetch_step, 0}; }
+
+// acc += k numbers of 16 columns times those of each row, both from their start.
+INL void add_f32(int m, const uint8_t *codes, int64_t k, const void *const *rows, stream *f,
+                 vf *acc) {
+    const float *x[MAX_ROWS], *w = (const float *)codes;
+    EACH_ROW(r, m) x[r] = rows[r];
+    for (int64_t i = 0; i < k; i++, w += TILE) {
+        fetch_line(f);
+        vf c = vf_load(w);
+        EACH_ROW(r, m) acc[r] = vf_more(acc[r], c, x[r][i]);
+    }
+}
+
 INL void tile_f32(int m, const tile_args *t) {
     vf acc[MAX_ROWS];
-    const uint8_t *f = t->fetch;
-    int64_t step = t->fetch_step;
-    const float *x[MAX_ROWS], *w = (const float *)t->codes;
+    const void *x[MAX_ROWS];
+    stream f = near_stream(t);
     tile_start(m, t, acc);
     EACH_ROW(r, m) x[r] = row_at(t, r);
-    for (int64_t k = 0; k < t->k; k++, w += TILE) {
-        vprefetch(f);
-        f += step;
-        vf c = vf_load(w);
-        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
-    }
+    add_f32(m, t->codes, t->k, x, &f, acc);
     tile_end(m, t, acc);
 }
 
@@ -58,38 +83,48 @@ INL void tile_f16(int m, const tile_args *t) {
         vprefetch(f);
         f += step;
         vf c = vf_load_f16(w);
-        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
+        EACH_ROW(r, m) acc[r] = vf_more(acc[r], c, x[r][k]);
     }
     tile_end(m, t, acc);
 }
 
-#ifndef BF16_PRODUCTS
-INL void tile_bf16(int m, const tile_args *t) {
-    vf acc[MAX_ROWS];
-    const uint8_t *f = t->fetch;
-    int64_t step = t->fetch_step;
+#ifdef BF16_PRODUCTS
+INL void add_bf16(int m, const uint8_t *w, int64_t k, const void *const *rows, stream *f, vf *acc) {
+    for (int64_t i = 0; i < k; i += 2, w += 4 * TILE) {
+        fetch_line(f);
+        add_bf16_pair(m, w, rows, i, acc);
+    }
+}
+#else
+INL void add_bf16(int m, const uint8_t *w, int64_t k, const void *const *rows, stream *f, vf *acc) {
     const float *x[MAX_ROWS];
-    const uint8_t *w = t->codes;
-    tile_start(m, t, acc);
-    EACH_ROW(r, m) x[r] = row_at(t, r);
-    int64_t k = 0;
-    for (; k + 1 < t->k; k += 2, w += 4 * TILE) {
-        vprefetch(f);
-        f += step;
+    EACH_ROW(r, m) x[r] = rows[r];
+    int64_t i = 0;
+    for (; i + 1 < k; i += 2, w += 4 * TILE) {
+        fetch_line(f);
         vf c = vf_bf16_even(w);
-        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
+        EACH_ROW(r, m) acc[r] = vf_more(acc[r], c, x[r][i]);
         IN_ORDER();
         c = vf_bf16_odd(w);
-        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k + 1]), acc[r]));
+        EACH_ROW(r, m) acc[r] = vf_more(acc[r], c, x[r][i + 1]);
         IN_ORDER();
     }
-    if (k < t->k) {
+    if (i < k) {
         vf c = vf_bf16_even(w);
-        EACH_ROW(r, m) acc[r] = vf_hold(vf_fma(c, vf_set(x[r][k]), acc[r]));
+        EACH_ROW(r, m) acc[r] = vf_more(acc[r], c, x[r][i]);
     }
-    tile_end(m, t, acc);
 }
 #endif
+
+INL void tile_bf16(int m, const tile_args *t) {
+    vf acc[MAX_ROWS];
+    const void *x[MAX_ROWS];
+    stream f = near_stream(t);
+    tile_start(m, t, acc);
+    EACH_ROW(r, m) x[r] = row_at(t, r);
+    add_bf16(m, t->codes, t->k, x, &f, acc);
+    tile_end(m, t, acc);
+}
 
 // acc += d * x's scale * sum.
 INL vf add_block(vf acc, vi sum, vf d, float scale) {
@@ -236,7 +271,5 @@ EACH_ROWS(TWO_FNS, tile_q6_k)
 #define OPENS {0}
 #define OPEN_TILES {{0}}
 #endif
-
-static const tile_fn tiles[NUM_FORMATS][MAX_ROWS + 1] = TILES;
 
 #endif

@@ -138,21 +138,46 @@ static split_args describe(const worker *w, const op *o, const query_tile *t, he
     };
 }
 
+// A place where keys begin: of a tile's rows, of one key-value head, from one split on.
+typedef struct {
+    const query_tile *tile;
+    int32_t group, split;
+} start;
+
+// Tells the split which keys come after it.
+static void set_next(const exec *e, const op *o, split_args *s, start next) {
+    s->num_next = 0;
+    if (!next.tile) return;
+    const batch *b = &e->batch;
+    const query_tile *t = next.tile;
+    int first = next.split * e->split_blocks;
+    int blocks = b->positions[t->row + t->rows - 1] / e->block_size + 1 - first;
+    s->num_next = blocks < e->split_blocks ? blocks : e->split_blocks;
+    s->next_table = b->block_tables + (int64_t)t->seq * e->max_blocks + first;
+    s->next_keys = e->keys + o->cache * e->layer_bytes + next.group * e->head_bytes;
+}
+
 static void attend_split(const exec *e, split_args *s, int split, int end) {
     s->first = split * split_length(e);
     s->last = s->first + split_length(e) < end ? s->first + split_length(e) : end;
     e->k->attend(s);
 }
 
-// total += part, where both are softmax sums relative to their own maximum.
+// total += part, where both are softmax sums relative to their own maximum. The factor of the one
+// with the greater maximum is exp(0) = 1.
 static void merge(const exec *e, float *max, float *sum, float *total, float part_max,
                   float part_sum, const float *part) {
     if (part_max == -INFINITY) return;
-    float most = part_max > *max ? part_max : *max;
-    float keep = e->k->exp(*max - most), add = e->k->exp(part_max - most);
-    *max = most;
-    *sum = *sum * keep + part_sum * add;
-    e->k->scale(total, total, keep, e->padded_dim);
+    float add = 1;
+    if (part_max > *max) {
+        float keep = e->k->exp(*max - part_max);
+        *max = part_max;
+        *sum *= keep;
+        e->k->scale(total, total, keep, e->padded_dim);
+    } else {
+        add = e->k->exp(part_max - *max);
+    }
+    *sum += part_sum * add;
     e->k->add_scaled(total, part, add, e->padded_dim);
 }
 
@@ -176,7 +201,7 @@ static void finish(const worker *w, const op *o, const query_tile *t, head_run h
     }
 }
 
-static void attend_all(const worker *w, const op *o, const query_tile *t, head_run h) {
+static void attend_all(const worker *w, const op *o, const query_tile *t, head_run h, start next) {
     const exec *e = w->e;
     const void *queries[SPLIT_ROWS];
     int32_t position[SPLIT_ROWS];
@@ -188,6 +213,7 @@ static void attend_all(const worker *w, const op *o, const query_tile *t, head_r
     int lo, hi, end = e->batch.positions[t->row + t->rows - 1] + 1;
     visible_splits(e, o, t, &lo, &hi);
     for (int split = lo; split < hi; split++) {
+        set_next(e, o, &s, split + 1 < hi ? (start){t, h.group, split + 1} : next);
         attend_split(e, &s, split, end);
         for (int r = 0; r < s.rows; r++) {
             merge(e, w->s->maxima + r, w->s->sums + r, w->s->total + r * s.dim, s.max[r], s.sum[r],
@@ -203,7 +229,8 @@ static float *partial_of(const exec *e, const query_tile *t, int unit, int split
     return e->partials + i * e->max_group * (2 + e->padded_dim);
 }
 
-static void attend_one(const worker *w, const op *o, const query_tile *t, int unit, int split) {
+static void attend_one(const worker *w, const op *o, const query_tile *t, int unit, int split,
+                       start next) {
     const exec *e = w->e;
     const void *queries[SPLIT_ROWS];
     int32_t position[SPLIT_ROWS];
@@ -218,6 +245,7 @@ static void attend_one(const worker *w, const op *o, const query_tile *t, int un
     s.max = partial_of(e, t, unit, split);
     s.sum = s.max + e->max_group;
     s.out = s.sum + e->max_group;
+    set_next(e, o, &s, next);
     attend_split(e, &s, split, e->batch.positions[t->row] + 1);
 }
 
@@ -249,20 +277,46 @@ static void append_rows(worker *w, const op *o) {
     }
 }
 
+static start start_of(const exec *e, const op *o, int task, int units) {
+    const query_task *q = e->tasks + task / units;
+    const query_tile *t = e->tiles + q->tile;
+    int lo, hi;
+    visible_splits(e, o, t, &lo, &hi);
+    return (start){t, head_run_of(o, task % units).group, q->split > lo ? q->split : lo};
+}
+
+static void attend_task(const worker *w, const op *o, int task, int units, start next) {
+    const exec *e = w->e;
+    const query_task *q = e->tasks + task / units;
+    const query_tile *t = e->tiles + q->tile;
+    if (q->split < 0) {
+        attend_all(w, o, t, head_run_of(o, task % units), next);
+    } else {
+        attend_one(w, o, t, task % units, q->split, next);
+    }
+}
+
+// A thread claims its next task before it begins one, to fetch what that one reads; but not the
+// last ones, which another thread may be free for.
+static void attend_tasks(const worker *w, const op *o, int units) {
+    const exec *e = w->e;
+    const int tasks = e->num_tasks * units, last = tasks - 2 * bs_pool_threads(e->pool);
+    int task = bs_pool_claim(e->pool, 1);
+    while (task < tasks) {
+        int next = task < last ? bs_pool_claim(e->pool, 1) : tasks;
+        start then = {0};
+        if (next < tasks) then = start_of(e, o, next, units);
+        attend_task(w, o, task, units, then);
+        task = task < last ? next : bs_pool_claim(e->pool, 1);
+    }
+}
+
 void bs_do_attention(worker *w, const op *o) {
     exec *e = w->e;
     int units = o->kv_heads * runs_per_group(o);
     append_rows(w, o);
     bs_pool_barrier(e->pool);
-    for (int32_t i; (i = bs_pool_claim(e->pool, 1)) < e->num_tasks * units;) {
-        const query_task *task = e->tasks + i / units;
-        const query_tile *t = e->tiles + task->tile;
-        if (task->split < 0) {
-            attend_all(w, o, t, head_run_of(o, i % units));
-        } else {
-            attend_one(w, o, t, i % units, task->split);
-        }
-    }
+    attend_tasks(w, o, units);
     if (e->num_split_tiles == 0) return;
     bs_pool_barrier(e->pool);
     for (int32_t i; (i = bs_pool_claim(e->pool, 1)) < e->num_tiles * units;) {

@@ -52,10 +52,13 @@ INL vf vf_fma(vf x, vf y, vf z) {
 INL vf vf_fnma(vf x, vf y, vf z) {
     return (vf){_mm256_fnmadd_ps(x.a, y.a, z.a), _mm256_fnmadd_ps(x.b, y.b, z.b)};
 }
-// x, which the compiler is to keep where it is: it else moves sums between registers and the stack.
-INL vf vf_hold(vf x) {
-    __asm__("" : "+x"(x.a), "+x"(x.b));
-    return x;
+// z + x * y, rounded once. The sum stays in its registers, which are few: a compiler that may
+// choose moves it between them, or to the stack.
+INL vf vf_more(vf z, vf x, float y) {
+    __m256 s = _mm256_set1_ps(y);
+    __asm__("vfmadd231ps %1, %2, %0" : "+x"(z.a) : "x"(x.a), "x"(s));
+    __asm__("vfmadd231ps %1, %2, %0" : "+x"(z.b) : "x"(x.b), "x"(s));
+    return z;
 }
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) { return (vf){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
@@ -153,5 +156,7 @@ INL vf vf_bf16_odd(const uint8_t *p) {
 }
 
 INL void vprefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+// Into the second cache.
+INL void vprefetch_far(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 
 #endif

@@ -35,8 +35,8 @@ INL vf vf_div(vf x, vf y) { return _mm512_div_ps(x, y); }
 INL vf vf_fma(vf x, vf y, vf z) { return _mm512_fmadd_ps(x, y, z); }
 // z - x * y, rounded once.
 INL vf vf_fnma(vf x, vf y, vf z) { return _mm512_fnmadd_ps(x, y, z); }
-// x: where registers are few, the compiler is told to keep sums in place.
-INL vf vf_hold(vf x) { return x; }
+// z + x * y, rounded once.
+INL vf vf_more(vf z, vf x, float y) { return vf_fma(x, vf_set(y), z); }
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) { return _mm512_max_ps(x, y); }
 INL vf vf_min(vf x, vf y) { return _mm512_min_ps(x, y); }
@@ -125,5 +125,7 @@ INL vf vf_bf16_odd(const uint8_t *p) {
 }
 
 INL void vprefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+// Into the second cache.
+INL void vprefetch_far(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 
 #endif

@@ -74,8 +74,8 @@ INL float32x4_t max_or_second(float32x4_t x, float32x4_t y) {
 INL float32x4_t min_or_second(float32x4_t x, float32x4_t y) {
     return vbslq_f32(vcltq_f32(x, y), x, y);
 }
-// x: where registers are few, the compiler is told to keep sums in place.
-INL vf vf_hold(vf x) { return x; }
+// z + x * y, rounded once.
+INL vf vf_more(vf z, vf x, float y) { return vf_fma(x, vf_set(y), z); }
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) { return EACH_2(vf, max_or_second, x, y); }
 INL vf vf_min(vf x, vf y) { return EACH_2(vf, min_or_second, x, y); }
@@ -180,5 +180,7 @@ INL vf vf_bf16_odd(const uint8_t *p) {
 }
 
 INL void vprefetch(const void *p) { __builtin_prefetch(p); }
+// Into the second cache.
+INL void vprefetch_far(const void *p) { __builtin_prefetch(p, 0, 2); }
 
 #endif

@@ -76,8 +76,8 @@ INL vf vf_fnma(vf x, vf y, vf z) {
     LANES(vf, u, fused(-x.v[i], y.v[i], z.v[i]))
     return u;
 }
-// x: where registers are few, the compiler is told to keep sums in place.
-INL vf vf_hold(vf x) { return x; }
+// z + x * y, rounded once.
+INL vf vf_more(vf z, vf x, float y) { return vf_fma(x, vf_set(y), z); }
 // The greater lane; y where either is no number.
 INL vf vf_max(vf x, vf y) {
     LANES(vf, z, x.v[i] > y.v[i] ? x.v[i] : y.v[i])
@@ -209,5 +209,7 @@ INL vf vf_bf16_odd(const uint8_t *p) {
 }
 
 INL void vprefetch(const void *p) { (void)p; }
+// Into the second cache.
+INL void vprefetch_far(const void *p) { (void)p; }
 
 #endif

@@ -26,7 +26,7 @@ enum { MARK = 0 };
 enum { MARK = 64 };
 #endif
 
-enum { MAX_ARRAYS = 64, SIDES = 2 };
+enum { MAX_ARRAYS = 160, SIDES = 2 };
 
 typedef struct {
     char *start, *p;
@@ -392,6 +392,7 @@ static scene random_scene(check *c) {
     for (int i = 0; i < s.blocks; i++) table[i] = s.blocks - 1 - i;
     s.args.position = position;
     s.args.table = table;
+    s.args.num_next = between(c, 0, s.blocks);
     s.x = narrow_numbers(c, rows * s.args.dim);
     s.keys = random_cache(c, &s, 0);
     s.values = random_cache(c, &s, 1);
@@ -408,8 +409,10 @@ static split_args attend(check *c, const scene *s, int side) {
     a.queries = queries;
     a.keys = copy(c, s->keys, s->cache_bytes);
     a.values = copy(c, s->values, s->cache_bytes);
-    a.scores = floats(c, a.rows * a.lanes);
-    a.probs = take(c, (size_t)(a.rows * a.lanes) * 2);
+    a.scores = floats(c, k->max_rows * a.lanes);
+    a.probs = take(c, (size_t)(k->max_rows * a.lanes) * 2);
+    a.next_table = a.table;
+    a.next_keys = a.keys;
     a.max = floats(c, a.rows);
     a.sum = floats(c, a.rows);
     a.out = floats(c, a.rows * a.dim);
