@@ -224,30 +224,46 @@ static void pack_tile(const kernels *k, const packing *p, int tile) {
     }
 }
 
-// A task is a run of tiles of one matrix. Tasks are claimed in their order, so that a thread never
-// looks back for the matrix of its next one.
+enum { LARGE_PAGE = 2 << 20 };
+
+// The large page in which a tile begins.
+static int64_t page_of(const packing *p, int64_t tile) {
+    return (int64_t)((uintptr_t)(p->m->data + tile * p->m->tile_bytes) / LARGE_PAGE);
+}
+
+static void pack_page(const kernels *k, const packing *p, int64_t page) {
+    int64_t before = page * LARGE_PAGE - (int64_t)(uintptr_t)p->m->data;
+    int64_t tile = before > 0 ? (before + p->m->tile_bytes - 1) / p->m->tile_bytes : 0;
+    for (; tile < p->m->tiles && page_of(p, tile) == page; tile++) pack_tile(k, p, (int)tile);
+}
+
+// A task is the tiles that begin in one large page, which may be of several matrices: two threads
+// that touched a new page at once would both clear one, and one of the two pages is thrown away.
+// Tasks are claimed in their order, so that a thread never looks back for its next one.
 static void pack_tasks(void *arg, int thread) {
     const pack_job *j = arg;
-    const packing *p = j->list;
-    int32_t before = 0; // tasks of the matrices before p
+    const packing *p = j->list, *end = p + j->count;
     (void)thread;
     for (;;) {
         int32_t task = bs_pool_claim(j->pool, 1);
-        while (p < j->list + j->count && task - before >= p->tasks) before += p++->tasks;
-        if (p == j->list + j->count) return;
-        int64_t t = (int64_t)(task - before) * p->run, end = t + p->run;
-        for (; t < end && t < p->m->tiles; t++) pack_tile(j->k, p, (int)t);
+        while (p < end && p->last_task < task) p++;
+        if (p == end) return;
+        for (const packing *q = p; q < end && q->first_task <= task; q++) {
+            pack_page(j->k, q, q->first_page + (task - q->first_task));
+        }
     }
 }
 
-enum { TASK_BYTES = 128 << 10 }; // of packed weights
-
 uint32_t bs_pack(pack_job *j) {
+    int32_t task = -1;
+    int64_t page = -1; // where the matrix before ends
     for (packing *p = j->list; p < j->list + j->count; p++) {
-        int64_t run = TASK_BYTES / p->m->tile_bytes;
+        int64_t first = page_of(p, 0), last = page_of(p, p->m->tiles - 1);
         p->row_bytes = bs_row_bytes(p->source, p->m->k);
-        p->run = (int32_t)(run > 1 ? run : 1);
-        p->tasks = (p->m->tiles + p->run - 1) / p->run;
+        p->first_page = first;
+        p->first_task = first == page ? task : task + 1;
+        p->last_task = task = p->first_task + (int32_t)(last - first);
+        page = last;
     }
     return bs_pool_post(j->pool, pack_tasks, j);
 }

@@ -10,8 +10,9 @@ typedef struct {
     const matrix *m;
     const uint8_t *data;
     int32_t source;
-    int32_t run, tasks; // tiles of a task, and tasks: bs_pack sets them
-    int64_t row_bytes;
+    // bs_pack sets the rest: the tasks that have tiles of this matrix, the first one's page.
+    int32_t first_task, last_task;
+    int64_t first_page, row_bytes;
 } packing;
 
 typedef struct {

@@ -13,9 +13,9 @@ import (
 	"basalt/runtime"
 )
 
-// groupBytes of packed matrices make one job of the pool: threads meet at its end only, and the
-// originals are let go soon after.
-const groupBytes = 64 << 20
+// groupBytes is how much of packed matrices make one job of the pool: threads meet at its end only,
+// and the originals are let go soon after. A task has up to 2 MiB.
+func groupBytes(threads int) int64 { return max(256<<20, int64(threads)*(16<<20)) }
 
 // packGroup is the matrices of one job.
 type packGroup struct {

@@ -124,7 +124,7 @@ func (w *weights) matrix(part string, keep bool) (*C.matrix, error) {
 	w.waiting.add(part, t, C.packing{
 		m: m, source: cFormat(x.DType), data: (*C.uint8_t)(unsafe.Pointer(&x.Data[0])),
 	})
-	if w.waiting.bytes >= groupBytes {
+	if w.waiting.bytes >= groupBytes(w.dev.info.Threads) {
 		return m, w.pack()
 	}
 	return m, nil
