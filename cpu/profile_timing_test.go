@@ -42,8 +42,10 @@ func publishedShape(b *testing.B, dtype runtime.DType) *models.Model {
 	m := load(dtype)
 	if dtype == runtime.Q4_0 || dtype == runtime.Q4_K {
 		last := m.Program.Ops[len(m.Program.Ops)-1]
-		m.Checkpoint = tiedHead{m.Checkpoint, load(runtime.Q6_K).Checkpoint,
-			last.Weights[0].Parts[0]}
+		m.Checkpoint = tiedHead{
+			m.Checkpoint, load(runtime.Q6_K).Checkpoint,
+			last.Weights[0].Parts[0],
+		}
 	}
 	return m
 }

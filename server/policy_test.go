@@ -255,8 +255,10 @@ func TestWhatGeneratesNothingIsLimitedToo(t *testing.T) {
 			`{"role":"user","content":[{"text":"Hi"}]}]}}}`, nil},
 		{"CountMessageTokens", "POST", "/v1/messages/count_tokens", messageCount, nil},
 		{"Tokenize", "POST", "/tokenize", `{"prompt":"Hi"}`, nil},
-		{"ApplyGuardrail", "POST", "/guardrail/in/version/DRAFT/apply",
-			`{"source":"INPUT","content":[{"text":{"text":"a"}}]}`, nil},
+		{
+			"ApplyGuardrail", "POST", "/guardrail/in/version/DRAFT/apply",
+			`{"source":"INPUT","content":[{"text":{"text":"a"}}]}`, nil,
+		},
 	} {
 		p := newPeople(t, limitPolicy, "slow", "one")
 		cfg := p.config()

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"basalt/server/anthropic"
 	"basalt/server/api"
 	"basalt/server/bedrock"
@@ -328,11 +326,4 @@ func (s *Server) serveAnthropicModels(r *request) reply {
 	p := reply{status: 200, contentType: "application/json", body: body}
 	p.set("request-id", r.id)
 	return p
-}
-
-// debug logs what only somebody who looks for a fault wants to know.
-func (s *Server) debug(msg string, fields ...zap.Field) {
-	if e := s.log.Check(zap.DebugLevel, msg); e != nil {
-		e.Write(fields...)
-	}
 }

@@ -99,8 +99,10 @@ func groupsOf(record []track.Entry) []group {
 			"point says.", latency},
 		{"Below the roofline", "Products of matrices; the upper line is what the memory and the " +
 			"multipliers measured beside them allow.", roofs},
-		{"Over commits", "Medians; the band reaches from the least to the greatest round.",
-			commits},
+		{
+			"Over commits", "Medians; the band reaches from the least to the greatest round.",
+			commits,
+		},
 	}
 	return slices.DeleteFunc(all, func(g group) bool { return len(g.charts) == 0 })
 }

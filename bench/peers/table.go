@@ -244,7 +244,9 @@ func Heads(samples []Sample, filter Filter) []string {
 		title string
 		list  []string
 	}{
-		{"machine", machines}, {"basalt", ours}, {cmp.Or(filter.Peer, SideLlama), theirs},
+		{"machine", machines},
+		{"basalt", ours},
+		{cmp.Or(filter.Peer, SideLlama), theirs},
 		{"measured", days},
 	} {
 		slices.Sort(h.list)
