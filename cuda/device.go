@@ -16,6 +16,10 @@ import (
 // minCapability is Ampere: the portable kernels use its tensor cores.
 const minCapability = 80
 
+// stepTokens fills a GPU with tiles of rows: below it a step of prefill reads the weights more
+// often than it has to.
+const stepTokens = 2048
+
 // kernel is a loaded function with its declared shape.
 type kernel struct {
 	name    string
@@ -232,6 +236,7 @@ func (d *Device) Info() runtime.DeviceInfo {
 	}
 	return runtime.DeviceInfo{
 		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory, Features: features, Async: true,
+		StepTokens: stepTokens,
 	}
 }
 

@@ -26,6 +26,8 @@ type DeviceInfo struct {
 	// Async says that the host's processor is idle while a step runs: what prepares the next step
 	// meanwhile is free.
 	Async bool
+	// StepTokens is the token budget of a step that suits the device, 0 where it has no opinion.
+	StepTokens int
 }
 
 // CompileOptions sizes an executable.

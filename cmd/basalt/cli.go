@@ -55,7 +55,7 @@ type modelFlags struct {
 	DummySeed     uint64        `default:"1" hidden:"" help:"Seed of dummy weights."`
 	ChatTemplate  string        `type:"existingfile" placeholder:"FILE" help:"Chat template (Jinja) to use instead of the model's own."`
 	MaxSeqs       int           `default:"64" placeholder:"N" help:"Sequences that run at the same time."`
-	StepTokens    int           `default:"256" placeholder:"N" help:"Token budget of a step: more is faster prefill, fewer is a steadier stream."`
+	StepTokens    int           `placeholder:"N" help:"Token budget of a step: more is faster prefill, fewer is a steadier stream (default: the device's, 2048 on cuda and 256 elsewhere; at least --max-seqs)."`
 	StepTarget    time.Duration `default:"200ms" placeholder:"D" help:"Time of a step in which answers go on: prompts that join it are cut to fit, in larger pieces as more of them wait. Less is a steadier stream and a later first token; 0s sets no limit. A device with fixed buckets keeps those."`
 	MaxQueue      int           `default:"1024" placeholder:"N" help:"Requests that may wait; more are refused with a throttling error."`
 }

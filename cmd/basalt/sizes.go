@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 
@@ -9,15 +10,18 @@ import (
 	"basalt/runtime"
 )
 
+// defaultStepTokens is the token budget of a step on a device that names none.
+const defaultStepTokens = 256
+
 // compileOptions sizes the executable: precision of the cache, context and memory.
 func (f *modelFlags) compileOptions(m *models.Model, dev runtime.Device) (
 	runtime.CompileOptions, error,
 ) {
 	o := runtime.CompileOptions{
-		KVDType: defaultKVDType(m), BlockSize: blockSize, MaxTokens: f.StepTokens,
+		KVDType: defaultKVDType(m), BlockSize: blockSize, MaxTokens: f.stepTokens(dev),
 		MaxSeqs: f.MaxSeqs, MaxContext: m.Config.MaxContext,
 	}
-	if f.MaxSeqs < 1 || f.StepTokens < f.MaxSeqs {
+	if f.MaxSeqs < 1 || f.StepTokens < 0 || o.MaxTokens < f.MaxSeqs {
 		return o, fmt.Errorf("--step-tokens %d must be at least --max-seqs %d, and both positive: "+
 			"every running sequence takes one token of a step", f.StepTokens, f.MaxSeqs)
 	}
@@ -32,6 +36,14 @@ func (f *modelFlags) compileOptions(m *models.Model, dev runtime.Device) (
 	}
 	f.setKVMemory(&o, m, dev.Info())
 	return o, nil
+}
+
+// stepTokens is --step-tokens, or the device's choice with room for every running sequence.
+func (f *modelFlags) stepTokens(dev runtime.Device) int {
+	if f.StepTokens != 0 {
+		return f.StepTokens
+	}
+	return max(cmp.Or(dev.Info().StepTokens, defaultStepTokens), f.MaxSeqs)
 }
 
 // defaultKVDType keeps the checkpoint's precision: F32 for an F32 model, else BF16.
