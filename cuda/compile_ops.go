@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 
 	"basalt/cuda/driver"
 	"basalt/runtime"
@@ -73,9 +74,11 @@ type product struct {
 	y, x, bias, tiles, rows driver.Ptr
 	w                       *matrix
 	m, stride, at           int
-	// numRows gives the rows of x under d; numTiles, where tiles is set, their tiles.
+	// numRows gives the rows of x under d. Where tiles is set, cols gives the rows of a tile, and
+	// numTiles how many there may be.
 	numRows  func(d *dims) int
-	numTiles func(d *dims, cols int) int
+	cols     func(d *dims) int
+	numTiles func(d *dims) int
 }
 
 // product appends the variants of a product, of which one runs: rows of x that a block takes.
@@ -86,7 +89,7 @@ func (k *compiler) product(p *product) {
 		defer func() { k.tiledNow = tiledInput{} }()
 	}
 	sizes := []int{8, 16, 64}
-	if p.w.kind == "f32" || p.tiles != 0 {
+	if p.w.kind == "f32" {
 		sizes = sizes[:1]
 	}
 	last := 1 << 30
@@ -110,10 +113,11 @@ func (k *compiler) product(p *product) {
 		}
 		k.put(func(d *dims, l *driver.Launch) bool {
 			rows := p.numRows(d)
-			l.Grid = [3]uint32{outs, blocks(rows, cols), 1}
-			if p.numTiles != nil {
-				l.Grid[1] = uint32(p.numTiles(d, cols))
+			if p.tiles != 0 {
+				l.Grid = [3]uint32{outs, uint32(p.numTiles(d)), 1}
+				return p.cols(d) == cols
 			}
+			l.Grid = [3]uint32{outs, blocks(rows, cols), 1}
 			return rows > low && rows <= high
 		}, fmt.Sprintf("bs_linear_%s_%d", p.w.kind, cols), p.y+driver.Ptr(4*p.at), p.x, p.w.data,
 			p.w.scales, p.bias, k.x.in, p.tiles, p.rows, p.m, p.w.n, p.w.k, p.stride,
@@ -254,6 +258,20 @@ func (k *compiler) attention(n *node) error {
 // moeTiles bounds the tiles of pairs sorted by expert.
 func moeTiles(pairs, experts, cols int) int { return min(pairs, pairs/cols+experts) }
 
+// moeCols is how many rows of one expert a block takes together, by the rows that each expert gets
+// where they are even: a tile of 64 reads its weights once for them all, one of 8 multiplies the
+// least by zeros. A row's order of summation is the same in each.
+func moeCols(pairs int, experts []*matrix, numExperts int) int {
+	narrow := slices.ContainsFunc(experts, func(m *matrix) bool { return m.kind == "f32" })
+	switch even := pairs / numExperts; {
+	case narrow || even <= 8:
+		return 8
+	case even <= 16:
+		return 16
+	}
+	return 64
+}
+
 func (k *compiler) moe(op *runtime.Op) error {
 	a, x, s := op.Attr.(runtime.MoEAttr), k.x, &k.x.moe
 	var ms [4]*matrix
@@ -266,21 +284,23 @@ func (k *compiler) moe(op *runtime.Op) error {
 	hidden, width := ms[1].n, k.width(op.In[0])
 	tokens := func(d *dims) int { return d.tokens }
 	pairs := func(d *dims) int { return d.tokens * a.TopK }
-	tiles := func(d *dims, cols int) int { return moeTiles(pairs(d), a.Experts, cols) }
+	cols := func(d *dims) int { return moeCols(pairs(d), ms[1:], a.Experts) }
+	tiles := func(d *dims) int { return moeTiles(pairs(d), a.Experts, cols(d)) }
 	k.product(&product{
 		y: s.scores, x: k.regs[op.In[0]], w: ms[0], m: -1, stride: a.Experts, numRows: tokens,
 	})
 	k.put(perRow(false), "bs_route", s.picks, s.weights, s.scores, x.in, a.Experts, a.TopK,
 		a.Normalise)
-	const cols, tilesArg = 8, 8
+	const colsArg, tilesArg = 7, 8
 	k.put(func(d *dims, l *driver.Launch) bool {
-		l.Args[tilesArg] = uint64(tiles(d, cols))
+		l.Args[colsArg], l.Args[tilesArg] = uint64(cols(d)), uint64(tiles(d))
 		return true
-	}, "bs_plan", s.tiles, s.rows, s.place, s.picks, x.in, a.Experts, a.TopK, cols, 0)
+	}, "bs_plan", s.tiles, s.rows, s.place, s.picks, x.in, a.Experts, a.TopK, 0, 0)
 	for i, w := range ms[1:3] {
 		k.product(&product{
 			y: s.gateUp, x: k.regs[op.In[0]], w: w, tiles: s.tiles, rows: s.rows,
-			stride: 2 * hidden, at: i * hidden, numRows: pairs, numTiles: tiles,
+			stride: 2 * hidden, at: i * hidden, numRows: pairs, cols: cols,
+			numTiles: tiles,
 		})
 	}
 	const rowsArg = 4
@@ -291,7 +311,7 @@ func (k *compiler) moe(op *runtime.Op) error {
 	}, "bs_swiglu", s.hidden, s.gateUp, x.in, hidden, 0)
 	k.product(&product{
 		y: s.out, x: s.hidden, w: ms[3], tiles: s.tiles, stride: width, numRows: pairs,
-		numTiles: tiles,
+		cols: cols, numTiles: tiles,
 	})
 	k.put(func(d *dims, l *driver.Launch) bool {
 		l.Grid = [3]uint32{blocks(width, 256), uint32(d.tokens), 1}
