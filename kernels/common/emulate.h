@@ -22,6 +22,7 @@ typedef struct {
 typedef struct {
     u64 value[32];
     u32 a[32][4], b[32][2];
+    float x[16][16], y[16][8]; // rows along K; K by columns
 } bs_exchange;
 
 extern bs_index threadIdx, blockIdx, gridDim, blockDim;
@@ -120,22 +121,42 @@ DEVICE float bs_half_of(u32 word, int high, int f16) {
     return f16 ? from_f16(x) : from_bf16(x);
 }
 
+// Four sums of a lane: its two rows of A by its two columns of B.
+typedef float bs_sums __attribute__((vector_size(16)));
+
+// Adds along 16 of K in ascending order: x are two rows, y points at the lane's two columns, whose
+// values for the next step of K lie stride numbers on.
+DEVICE void bs_add_products(float *sums, const float *x0, const float *x1, const float *y,
+                            int stride) {
+    bs_sums sum;
+    memcpy(&sum, sums, sizeof sum);
+    for (int k = 0; k < 16; k++, y += stride) {
+        sum += (bs_sums){x0[k], x0[k], x1[k], x1[k]} * (bs_sums){y[0], y[1], y[0], y[1]};
+    }
+    memcpy(sums, &sum, sizeof sum);
+}
+
+// Puts a lane's part of A where bs_add_products reads rows.
+DEVICE void bs_put_rows(bs_exchange *e, const u32 *a, int f16) {
+    int lane = bs_lane();
+    for (int i = 0; i < 4; i++) {
+        float *x = e->x[lane / 4 + i % 2 * 8] + lane % 4 * 2 + i / 2 * 8;
+        x[0] = bs_half_of(a[i], 0, f16);
+        x[1] = bs_half_of(a[i], 1, f16);
+    }
+}
+
 DEVICE void bs_mma(float *c, const u32 *a, const u32 *b, int f16) {
     bs_exchange *e = bs_exchange_now();
     int lane = bs_lane();
-    memcpy(e->a[lane], a, sizeof e->a[lane]);
-    memcpy(e->b[lane], b, sizeof e->b[lane]);
-    bs_meet_warp();
-    for (int i = 0; i < 4; i++) {
-        int high = i / 2, col = lane % 4 * 2 + i % 2;
-        float sum = c[i];
-        for (int k = 0; k < 16; k++) {
-            int t = k % 8 / 2;
-            float x = bs_half_of(e->a[lane / 4 * 4 + t][high + k / 8 * 2], k % 2, f16);
-            sum += x * bs_half_of(e->b[col * 4 + t][k / 8], k % 2, f16);
-        }
-        c[i] = sum;
+    bs_put_rows(e, a, f16);
+    for (int i = 0; i < 2; i++) {
+        float *y = &e->y[lane % 4 * 2 + i * 8][lane / 4];
+        y[0] = bs_half_of(b[i], 0, f16);
+        y[8] = bs_half_of(b[i], 1, f16);
     }
+    bs_meet_warp();
+    bs_add_products(c, e->x[lane / 4], e->x[lane / 4 + 8], &e->y[0][lane % 4 * 2], 8);
 }
 
 DEVICE void mma_bf16(float *c, const u32 *a, const u32 *b) { bs_mma(c, a, b, 0); }

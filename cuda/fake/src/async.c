@@ -7,6 +7,10 @@
 #include "../../../kernels/linear/nvfp4.h"
 #include "fibers.h"
 
+// Eight sums side by side.
+typedef float wide __attribute__((vector_size(32)));
+typedef float wide_of __attribute__((vector_size(32), aligned(4), may_alias));
+
 enum { LANES = 128, COLUMNS = 512, MAX_DYNAMIC = 227 << 10, MAX_COPIES = 128 };
 
 // A barrier as its eight bytes.
@@ -131,27 +135,24 @@ static void operand_row(float *v, u64 descriptor, int row, int f16) {
     }
 }
 
+// The columns of a warp's product, K by columns: between two meetings of the warp.
+static float columns_of[16][256];
+
 void group_mma(float *d, const u32 *a, u64 b, int fresh, int columns, int f16) {
     bs_exchange *e = bs_exchange_now();
     int lane = bs_lane();
-    float x[2][16], y[16];
-    memcpy(e->a[lane], a, sizeof e->a[lane]);
+    bs_put_rows(e, a, f16);
     bs_meet_warp();
-    for (int k = 0; k < 16; k++) {
-        for (int high = 0; high < 2; high++) {
-            u32 word = e->a[lane / 4 * 4 + k % 8 / 2][high + k / 8 * 2];
-            x[high][k] = bs_half_of(word, k % 2, f16);
-        }
+    for (int col = lane; col < columns; col += 32) {
+        float y[16];
+        operand_row(y, b, col, f16);
+        for (int k = 0; k < 16; k++) columns_of[k][col] = y[k];
     }
+    bs_meet_warp();
+    if (fresh) memset(d, 0, (size_t)columns / 2 * sizeof *d);
     for (int i = 0; i < columns / 2; i += 4) {
-        for (int j = 0; j < 2; j++) {
-            operand_row(y, b, i / 4 * 8 + lane % 4 * 2 + j, f16);
-            for (int high = 0; high < 2; high++) {
-                float *to = d + i + 2 * high + j, sum = fresh ? 0 : *to;
-                for (int k = 0; k < 16; k++) sum += x[high][k] * y[k];
-                *to = sum;
-            }
-        }
+        bs_add_products(d + i, e->x[lane / 4], e->x[lane / 4 + 8],
+                        &columns_of[0][i * 2 + lane % 4 * 2], 256);
     }
 }
 
@@ -176,15 +177,21 @@ void tensor_mma(u32 d, u64 a, u64 b, u32 shape, int fresh) {
         fibers_fail("an impossible shape of a tensor product");
         return;
     }
-    static float y[256][16];
-    for (int col = 0; col < n; col++) operand_row(y[col], b, col, f16);
+    static float y[16][256];
+    for (int col = 0; col < n; col++) {
+        float v[16];
+        operand_row(v, b, col, f16);
+        for (int k = 0; k < 16; k++) y[k][col] = v[k];
+    }
     for (int row = 0; row < LANES; row++) {
         float x[16];
         operand_row(x, a, row, f16);
-        for (int col = 0; col < n; col++) {
-            float *to = &tensor[row][(d & 0xffff) + (u32)col], sum = fresh ? 0 : *to;
-            for (int k = 0; k < 16; k++) sum += x[k] * y[col][k];
-            *to = sum;
+        for (int col = 0; col < n; col += 8) {
+            float *to = &tensor[row][(d & 0xffff) + (u32)col];
+            wide sum = {0};
+            if (!fresh) memcpy(&sum, to, sizeof sum);
+            for (int k = 0; k < 16; k++) sum += x[k] * *(const wide_of *)&y[k][col];
+            memcpy(to, &sum, sizeof sum);
         }
     }
 }
