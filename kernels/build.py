@@ -1,4 +1,4 @@
-"""Compiles the kernels: ptx/ (in gzip), fatbin/, manifest.json and table.txt.
+"""Compiles the kernels: ptx/ and fatbin/ (in gzip), manifest.json and table.txt.
 
 nvcc 13.0 is taken from PATH, else from the compiler's pinned wheels, which are installed into
 $XDG_CACHE_HOME/basalt (no GPU and no driver are needed). A source is portable, PTX for compute_80
@@ -77,7 +77,7 @@ def compile_one(nvcc, source):
     """Writes the PTX and the fatbin of one source, unless it has; gives the rows of its table."""
     name = source.stem
     ptx = ptx_of(name)
-    fatbin = HERE / "fatbin" / (name + ".fatbin")
+    fatbin = HERE / "fatbin" / (name + ".fatbin.gz")
     note = HERE / "fatbin" / (name + ".json")
     if note.exists() and fatbin.exists():
         told = json.loads(note.read_text())
@@ -89,18 +89,24 @@ def compile_one(nvcc, source):
     return rows
 
 
+def pack(made, to):
+    """The same bytes for the same input: without a time."""
+    to.write_bytes(gzip.compress(made.read_bytes(), 9, mtime=0))
+
+
 def compile_anew(nvcc, source, ptx, fatbin):
     name = source.stem
     virtual, codes = targets(name)
     flags = [nvcc, "-O3", "-std=c++17", str(source)]
     with tempfile.TemporaryDirectory() as folder:
-        text = pathlib.Path(folder) / "text"
-        subprocess.run([*flags, f"-arch=compute_{virtual}", "-ptx", "-o", str(text)], check=True)
-        ptx.write_bytes(gzip.compress(text.read_bytes(), 9, mtime=0))
-    done = subprocess.run([*flags, "-fatbin", "-Xptxas", "-v", *codes, "-o", str(fatbin)],
-                          capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{name}: {done.stderr}")
+        made = pathlib.Path(folder) / "made"
+        subprocess.run([*flags, f"-arch=compute_{virtual}", "-ptx", "-o", str(made)], check=True)
+        pack(made, ptx)
+        done = subprocess.run([*flags, "-fatbin", "-Xptxas", "-v", *codes, "-o", str(made)],
+                              capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{name}: {done.stderr}")
+        pack(made, fatbin)
     check_instructions(name, read_ptx(name))
     return rows_of(done.stderr)
 

@@ -44,7 +44,7 @@ var portable = sync.OnceValues(func() ([]Image, error) { return read(ptx, "ptx",
 
 // Native gives the machine code that was built into this binary; none where it was built without
 // `make kernels`.
-func Native() ([]Image, error) { return read(fatbin, "fatbin", ".fatbin") }
+func Native() ([]Image, error) { return read(fatbin, "fatbin", ".fatbin.gz") }
 
 // Load reads the images of a folder: fatbins, or PTX where it has none.
 func Load(dir string) ([]Image, error) {
