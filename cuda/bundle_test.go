@@ -142,7 +142,7 @@ func (r *result) run(ctx context.Context, self string) {
 	r.Seconds = time.Since(r.Time).Seconds()
 	r.Pass = err == nil && strings.Contains(string(out), "--- PASS")
 	if err != nil {
-		out = append(out, err.Error()...)
+		out = append(out, err.Error()+"\n"...)
 	}
 	r.Output = string(out[max(0, len(out)-8000):])
 }
