@@ -160,13 +160,21 @@ func (k *compiler) useLogits() {
 	k.e.out.logits = v.f32
 }
 
+func cKVFormat(d runtime.DType) C.int32_t {
+	if d == runtime.INT8 {
+		return C.INT8
+	}
+	return cFormat(d)
+}
+
 // layoutCache maps the keys and values; their pages are touched when they are first written.
 func (k *compiler) layoutCache(blocks int) {
 	e, kv := k.e, k.prog.KV
-	e.kv, e.kv_heads, e.dim = cFormat(k.opt.KVDType), C.int32_t(kv.KVHeads), C.int32_t(kv.Dim)
+	e.kv, e.kv_heads, e.dim = cKVFormat(k.opt.KVDType), C.int32_t(kv.KVHeads), C.int32_t(kv.Dim)
 	e.padded_dim = C.int32_t(stride(kv.Dim))
 	e.block_size, e.padded_block = C.int32_t(k.opt.BlockSize), C.int32_t(stride(k.opt.BlockSize))
-	e.head_bytes = C.int64_t(k.opt.KVDType.RowBytes(int(e.padded_block * e.padded_dim)))
+	e.head_bytes = C.int64_t(k.opt.KVDType.CacheBytes(int(e.padded_dim)))
+	e.head_bytes *= C.int64_t(e.padded_block)
 	e.block_bytes = e.head_bytes * C.int64_t(kv.KVHeads)
 	e.layer_bytes = e.block_bytes * C.int64_t(blocks)
 	bytes := int64(e.layer_bytes) * int64(kv.Layers)

@@ -67,8 +67,8 @@ func (d *Device) compile(ctx context.Context, p *runtime.Program, c runtime.Chec
 }
 
 func checkOptions(p *runtime.Program, o runtime.CompileOptions) (blocks int, err error) {
-	if o.KVDType != runtime.F32 && o.KVDType != runtime.BF16 {
-		return 0, fmt.Errorf("the cache cannot be %s: choose F32 or BF16", o.KVDType)
+	if o.KVDType != runtime.F32 && o.KVDType != runtime.BF16 && o.KVDType != runtime.INT8 {
+		return 0, fmt.Errorf("the cache cannot be %s: choose F32, BF16 or INT8", o.KVDType)
 	}
 	if o.Quantize != 0 && o.Quantize != runtime.Q8_0 && o.Quantize != runtime.Q4_0 {
 		return 0, fmt.Errorf("weights cannot be quantised to %s: choose Q8_0 or Q4_0", o.Quantize)

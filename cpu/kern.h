@@ -47,6 +47,9 @@ enum { OPEN_BLOCK = TILE * BLOCK }; // bytes of a block's codes once unpacked
 // Formats in the order of runtime.DType.
 enum format { F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, NUM_FORMATS };
 
+// A format of the cache alone: bytes, with a float scale for each head of a position.
+enum { INT8 = NUM_FORMATS };
+
 // Forms in which a row of activations can be kept for the products that read it.
 enum form { FORM_F32 = 1, FORM_I8 = 2, FORM_BF16 = 4, FORM_I16 = 8 };
 
@@ -93,20 +96,23 @@ typedef void (*tile_fn)(const tile_args *t);
 // up to SPLIT_ROWS query vectors. keys and values point at the head's part of block 0.
 //   keys   F32 [block/16][dim][16],   BF16 [block/16][dim/2][16][2]
 //   values F32 [dim/16][block][16],   BF16 [dim/16][block/2][16][2]
-// with block padded to a multiple of 16 positions, dim to a multiple of 16 numbers.
+// with block padded to a multiple of 16 positions, dim to a multiple of 16 numbers. INT8 has codes
+// in BF16's order, then [block] scales; its products are sums of integers, exact in any order, with
+// queries and probabilities of 16 bits.
 typedef struct {
-    const void *const *queries; // scaled, in the form of kernels.row_form[kv]
+    const void *const *queries; // scaled, in the form of kernels.row_form[kv], or 16-bit codes
+    const float *query_scale;   // of 16-bit codes
     const int32_t *position;    // of each query
     const int32_t *table;       // block ids of the sequence
     const uint8_t *keys, *values;
     int64_t block_bytes; // between two blocks
-    int32_t kv;          // F32 or BF16
+    int32_t kv;          // F32, BF16 or INT8
     int32_t rows, dim, window;
     int32_t block_size, padded_block;
     int32_t first, last; // first begins a block
     int32_t lanes;   // floats in a row of scores
     float *scores;   // [max_rows][lanes]
-    uint16_t *probs; // [max_rows][lanes], used where BF16 products take BF16 rows
+    uint16_t *probs; // [max_rows][lanes], in BF16 or 16-bit codes where products take those
     float *max, *sum, *out; // of this split: [rows], [rows], [rows][dim]
     // The keys that this thread reads next: num_next blocks, to be fetched meanwhile.
     const int32_t *next_table;
@@ -129,6 +135,10 @@ typedef struct {
     void (*quantise)(act_block *y, const float *x, int n); // n is a multiple of 32
     void (*quantise_wide)(wide_block *y, const float *x, int n);
     void (*to_bf16)(uint16_t *y, const float *x, int n);
+    // y = x / the scale that they return, rounded: within 127, or within limit, where n must be a
+    // multiple of 16.
+    float (*codes8)(int8_t *y, const float *x, int n);
+    float (*codes16)(int16_t *y, const float *x, int n, int limit);
     // The sum of (x + residual)^2; residual may be NULL.
     float (*sum_squares)(const float *x, const float *residual, int n);
     // y = (x + residual) * scale * w, and sum = x + residual unless sum is NULL.
@@ -166,6 +176,12 @@ extern const kernels bs_kernels_neon;
 // The best kernels of this processor that round no activation, or those named; NULL when it cannot
 // run them.
 const kernels *bs_kernels(const char *name);
+
+// The greatest 16-bit code whose products with n signed bytes cannot overflow a sum.
+INL int code_limit(int n) {
+    int most = INT32_MAX / 127 / n;
+    return most < 32767 ? most : 32767;
+}
 
 INL uint16_t bf16_round(float x) {
     union {

@@ -79,6 +79,39 @@ static void quantise_wide(wide_block *y, const float *x, int n) {
     }
 }
 
+// x as integers of at most limit times a scale, which it returns: y = x / scale, rounded. As in
+// codes_of, no number reaches the scale. n is any.
+INL float scale_for(const float *x, int n, int limit, float *inverse) {
+    vi bits = vi_set(0), mask = vi_set(0x7fffffff);
+    for (int i = 0; i < n; i += TILE) {
+        bits = vi_max(bits, vi_and(vf_bits(vf_load_n(x + i, n - i)), mask));
+    }
+    int32_t most_bits = vi_max_lane(bits);
+    float most;
+    memcpy(&most, &most_bits, sizeof most);
+    *inverse = most < 1e-30f ? 0 : (float)limit / most;
+    return most < 1e-30f ? 0 : most / (float)limit;
+}
+
+static float codes8(int8_t *y, const float *x, int n) {
+    float inverse, scale = scale_for(x, n, 127, &inverse);
+    for (int i = 0; i < n; i += TILE) {
+        int8_t codes[TILE];
+        vi_store_s8(codes, vf_round(vf_mul(vf_load_n(x + i, n - i), vf_set(inverse))));
+        memcpy(y + i, codes, (size_t)(n - i < TILE ? n - i : TILE));
+    }
+    return scale;
+}
+
+// n is a multiple of 16.
+static float codes16(int16_t *y, const float *x, int n, int limit) {
+    float inverse, scale = scale_for(x, n, limit, &inverse);
+    for (int i = 0; i < n; i += TILE) {
+        vi_store_s16(y + i, vf_round(vf_mul(vf_load(x + i), vf_set(inverse))));
+    }
+    return scale;
+}
+
 static void to_bf16(uint16_t *y, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] = bf16_round(x[i]);
 }

@@ -30,6 +30,8 @@ func boundsOf(isa string, weights, kv runtime.DType) bounds {
 		return bounds{2e-2, 1} // products of BF16 round activations, queries and probabilities
 	case kv == runtime.BF16:
 		return bounds{1e-3, 5e-3} // a key or value may be rounded to the other side
+	case kv == runtime.INT8:
+		return bounds{2e-3, 1e-2} // the same, and queries and probabilities have 16 bits
 	}
 	return bounds{5e-6, 1e-5}
 }
@@ -85,6 +87,7 @@ func TestModelsMatchTheReference(t *testing.T) {
 		f(family, runtime.F32, runtime.F32)
 		f(family, runtime.BF16, runtime.BF16)
 		f(family, runtime.Q8_0, runtime.BF16)
+		f(family, runtime.F32, runtime.INT8)
 	}
 	for _, dtype := range allDTypes {
 		f("llama", dtype, runtime.F32)
@@ -95,7 +98,7 @@ func TestOddBlockSizes(t *testing.T) {
 	p, c := newModel(t, "mistral", runtime.F32)
 	dev := open(t, Config{Threads: 2})
 	for _, size := range []int{1, 4, 17, 48} {
-		for _, kv := range []runtime.DType{runtime.F32, runtime.BF16} {
+		for _, kv := range []runtime.DType{runtime.F32, runtime.BF16, runtime.INT8} {
 			o := testOptions
 			o.BlockSize, o.KVDType = size, kv
 			want := rows(t, runtime.NewReference(), p, c, o)
@@ -183,6 +186,8 @@ func TestSameBits(t *testing.T) {
 	for _, isa := range isas(t) {
 		f(isa, "qwen3", runtime.F32, runtime.F32, 70)
 		f(isa, "mistral", runtime.BF16, runtime.BF16, 70)
+		f(isa, "llama", runtime.F32, runtime.INT8, 70)
+		f(isa, "mistral", runtime.BF16, runtime.INT8, 35)
 		f(isa, "qwen2", runtime.F16, runtime.BF16, 35)
 		f(isa, "llama", runtime.Q8_0, runtime.BF16, 45)
 		f(isa, "qwen3_moe", runtime.Q4_0, runtime.BF16, 45)

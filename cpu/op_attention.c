@@ -66,7 +66,29 @@ static void store_bf16(const exec *e, uint16_t *keys, uint16_t *values, const fl
     }
 }
 
-static void append(const exec *e, const op *o, const float *x, int row, int group) {
+// Codes in BF16's order. What lies in a place that no token has filled is multiplied by zero.
+static void scatter_codes(const exec *e, int8_t *keys, int8_t *values, const int8_t *k,
+                          const int8_t *v, int at) {
+    for (int d = 0; d < e->dim; d++) {
+        int column = at / TILE * (e->padded_dim / 2) + d / 2;
+        keys[column * 2 * TILE + at % TILE * 2 + d % 2] = k[d];
+        int pair = d / TILE * (e->padded_block / 2) + at / 2;
+        values[pair * 2 * TILE + d % TILE * 2 + at % 2] = v[d];
+    }
+}
+
+static void store_int8(const worker *w, uint8_t *keys, uint8_t *values, const float *k,
+                       const float *v, int at) {
+    const exec *e = w->e;
+    int8_t *codes = (int8_t *)w->s->row, *more = codes + e->padded_dim;
+    const int64_t scales = (int64_t)e->padded_block * e->padded_dim;
+    ((float *)(keys + scales))[at] = e->k->codes8(codes, k, e->dim);
+    ((float *)(values + scales))[at] = e->k->codes8(more, v, e->dim);
+    scatter_codes(e, (int8_t *)keys, (int8_t *)values, codes, more, at);
+}
+
+static void append(const worker *w, const op *o, const float *x, int row, int group) {
+    const exec *e = w->e;
     const batch *b = &e->batch;
     const float *k = x + (o->heads + group) * o->dim, *v = k + o->kv_heads * o->dim;
     int32_t slot = b->slots[row], at = slot % e->block_size;
@@ -74,6 +96,8 @@ static void append(const exec *e, const op *o, const float *x, int row, int grou
                     group * e->head_bytes;
     if (e->kv == F32) {
         store_f32(e, (float *)(e->keys + place), (float *)(e->values + place), k, v, at);
+    } else if (e->kv == INT8) {
+        store_int8(w, e->keys + place, e->values + place, k, v, at);
     } else {
         int next = row + 1 < b->tokens && b->slots[row + 1] == slot + 1;
         store_bf16(e, (uint16_t *)(e->keys + place), (uint16_t *)(e->values + place), k, v, at,
@@ -104,31 +128,44 @@ static void visible_splits(const exec *e, const op *o, const query_tile *t, int 
     *hi = t->splits;
 }
 
+// A tile's queries as the kernels take them.
+typedef struct {
+    const void *rows[SPLIT_ROWS];
+    float scale[SPLIT_ROWS];
+    int32_t position[SPLIT_ROWS];
+} query_rows;
+
 // Scaled copies of the tile's queries, padded, in the form that the cache's format asks for.
 static void load_queries(const worker *w, const op *o, const query_tile *t, head_run h,
-                         const void **queries, int32_t *position) {
+                         query_rows *to) {
     const exec *e = w->e;
-    int narrow = e->k->row_form[e->kv] == FORM_BF16, dim = e->padded_dim;
+    int dim = e->padded_dim;
     for (int r = 0; r < t->rows * h.count; r++) {
         int64_t row = t->row + r / h.count;
         const float *x = row_of(o->x, FORM_F32, row);
         float *q = w->s->queries + r * dim;
+        uint16_t *narrow = w->s->narrow_queries + r * dim;
         e->k->scale(q, x + (h.head + r % h.count) * o->dim, o->scale, o->dim);
         memset(q + o->dim, 0, (size_t)(dim - o->dim) * sizeof *q);
-        position[r] = e->batch.positions[row];
-        queries[r] = q;
-        if (narrow) {
-            e->k->to_bf16(w->s->narrow_queries + r * dim, q, dim);
-            queries[r] = w->s->narrow_queries + r * dim;
+        to->position[r] = e->batch.positions[row];
+        to->rows[r] = narrow;
+        if (e->kv == INT8) {
+            to->scale[r] = e->k->codes16((int16_t *)narrow, q, dim, code_limit(dim));
+        } else if (e->k->row_form[e->kv] == FORM_BF16) {
+            e->k->to_bf16(narrow, q, dim);
+        } else {
+            to->rows[r] = q;
         }
     }
 }
 
 // Fills in all of a split's arguments but its range and its results.
-static split_args describe(const worker *w, const op *o, const query_tile *t, head_run h) {
+static split_args describe(const worker *w, const op *o, const query_tile *t, head_run h,
+                           const query_rows *q) {
     const exec *e = w->e;
     int64_t head = o->cache * e->layer_bytes + h.group * e->head_bytes;
     return (split_args){
+        .queries = q->rows, .query_scale = q->scale, .position = q->position,
         .table = e->batch.block_tables + (int64_t)t->seq * e->max_blocks,
         .keys = e->keys + head, .values = e->values + head, .block_bytes = e->block_bytes,
         .kv = e->kv, .rows = t->rows * h.count, .dim = e->padded_dim, .window = o->window,
@@ -203,12 +240,9 @@ static void finish(const worker *w, const op *o, const query_tile *t, head_run h
 
 static void attend_all(const worker *w, const op *o, const query_tile *t, head_run h, start next) {
     const exec *e = w->e;
-    const void *queries[SPLIT_ROWS];
-    int32_t position[SPLIT_ROWS];
-    load_queries(w, o, t, h, queries, position);
-    split_args s = describe(w, o, t, h);
-    s.queries = queries;
-    s.position = position;
+    query_rows q;
+    load_queries(w, o, t, h, &q);
+    split_args s = describe(w, o, t, h, &q);
     clear_total(w, s.rows);
     int lo, hi, end = e->batch.positions[t->row + t->rows - 1] + 1;
     visible_splits(e, o, t, &lo, &hi);
@@ -232,16 +266,13 @@ static float *partial_of(const exec *e, const query_tile *t, int unit, int split
 static void attend_one(const worker *w, const op *o, const query_tile *t, int unit, int split,
                        start next) {
     const exec *e = w->e;
-    const void *queries[SPLIT_ROWS];
-    int32_t position[SPLIT_ROWS];
+    query_rows q;
     head_run h = head_run_of(o, unit);
     int lo, hi;
     visible_splits(e, o, t, &lo, &hi);
     if (split < lo) return;
-    load_queries(w, o, t, h, queries, position);
-    split_args s = describe(w, o, t, h);
-    s.queries = queries;
-    s.position = position;
+    load_queries(w, o, t, h, &q);
+    split_args s = describe(w, o, t, h, &q);
     s.max = partial_of(e, t, unit, split);
     s.sum = s.max + e->max_group;
     s.out = s.sum + e->max_group;
@@ -273,7 +304,7 @@ static void append_rows(worker *w, const op *o) {
         int row = task / o->kv_heads, group = task % o->kv_heads;
         float *x = o->x->f32 + row * o->x->stride;
         prepare_group(e, o, x, row, group);
-        append(e, o, x, row, group);
+        append(w, o, x, row, group);
     }
 }
 

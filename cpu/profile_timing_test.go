@@ -136,7 +136,15 @@ func fillCache(e *executable) {
 // one token, by the bytes of keys and values, and of a chunk of 512, by its multiplications and
 // additions; as if all threads always worked on it.
 func BenchmarkLongContext(b *testing.B) {
-	m, e := publishedModel(b, runtime.Q4_0, longOptions)
+	for _, kv := range []runtime.DType{runtime.BF16, runtime.INT8} {
+		b.Run(kv.String(), func(b *testing.B) { measureLongContext(b, kv) })
+	}
+}
+
+func measureLongContext(b *testing.B, dtype runtime.DType) {
+	o := longOptions
+	o.KVDType = dtype
+	m, e := publishedModel(b, runtime.Q4_0, o)
 	fillCache(e)
 	measure := func(name string, context, tokens int) {
 		b.Run(fmt.Sprintf("%s/%dk", name, context>>10), func(b *testing.B) {
@@ -152,7 +160,7 @@ func BenchmarkLongContext(b *testing.B) {
 			}
 			seconds := attentionSeconds(e) / float64(e.dev.info.Threads)
 			kv := m.Program.KV
-			bytes := 2 * 2 * float64(kv.Layers*kv.KVHeads*kv.Dim*context)
+			bytes := float64(kv.BytesPerToken(dtype) * context)
 			heads := float64(m.Config.Heads.Query * kv.Dim * kv.Layers)
 			pairs := float64(tokens) * (float64(context) - float64(tokens-1)/2)
 			b.ReportMetric(seconds/steps*1e3, "ms-attention")

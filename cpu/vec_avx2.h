@@ -133,6 +133,30 @@ INL void vi_store_s8(int8_t *p, vi x) {
     _mm_storeu_si128((__m128i *)p, v);
 }
 
+// Sixteen integers to 16 bits, saturating.
+INL void vi_store_s16(int16_t *p, vi x) {
+    __m256i w = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8);
+    _mm256_storeu_si256((__m256i *)p, w);
+}
+
+// Sixteen pairs of signed bytes, widened to 16 bits each.
+INL vi vi_load_pairs(const uint8_t *p) {
+    return (vi){_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)),
+                _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(p + 16)))};
+}
+
+INL __m256i add_dot(__m256i s, __m256i x, __m256i y) {
+    s = _mm256_add_epi32(s, _mm256_madd_epi16(x, y));
+    __asm__("" : "+x"(s));
+    return s;
+}
+
+// s + the products of each pair with one pair y, both exact.
+INL vi vi_dot_pairs(vi s, vi x, int32_t y) {
+    __m256i v = _mm256_set1_epi32(y);
+    return (vi){add_dot(s.a, x.a, v), add_dot(s.b, x.b, v)};
+}
+
 INL vf vf_load_f16(const uint8_t *p) {
     return (vf){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
                 _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 16)))};

@@ -104,6 +104,21 @@ INL void vi_store_s8(int8_t *p, vi x) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(x));
 }
 
+// Sixteen integers to 16 bits, saturating.
+INL void vi_store_s16(int16_t *p, vi x) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtsepi32_epi16(x));
+}
+
+// Sixteen pairs of signed bytes, widened to 16 bits each.
+INL vi vi_load_pairs(const uint8_t *p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
+}
+
+// s + the products of each pair with one pair y, both exact.
+INL vi vi_dot_pairs(vi s, vi x, int32_t y) {
+    return _mm512_add_epi32(s, _mm512_madd_epi16(x, vi_set(y)));
+}
+
 INL vf vf_load_f16(const uint8_t *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }

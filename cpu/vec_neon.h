@@ -141,6 +141,34 @@ INL void vi_store_s8(int8_t *p, vi x) {
     vst1q_s8(p, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
 }
 
+// Sixteen integers to 16 bits, saturating.
+INL void vi_store_s16(int16_t *p, vi x) {
+    vst1q_s16(p, vcombine_s16(vqmovn_s32(x.a), vqmovn_s32(x.b)));
+    vst1q_s16(p + 8, vcombine_s16(vqmovn_s32(x.c), vqmovn_s32(x.d)));
+}
+
+// Sixteen pairs of signed bytes, widened to 16 bits each.
+INL vi vi_load_pairs(const uint8_t *p) {
+    int8x16_t x = vld1q_s8((const int8_t *)p), y = vld1q_s8((const int8_t *)p + 16);
+    return (vi){vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(x))),
+                vreinterpretq_s32_s16(vmovl_s8(vget_high_s8(x))),
+                vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(y))),
+                vreinterpretq_s32_s16(vmovl_s8(vget_high_s8(y)))};
+}
+
+INL int32x4_t add_dot(int32x4_t s, int32x4_t x, int16x8_t y) {
+    int16x8_t c = vreinterpretq_s16_s32(x);
+    int32x4_t low = vmull_s16(vget_low_s16(c), vget_low_s16(y));
+    return vaddq_s32(s, vpaddq_s32(low, vmull_high_s16(c, y)));
+}
+
+// s + the products of each pair with one pair y, both exact.
+INL vi vi_dot_pairs(vi s, vi x, int32_t y) {
+    int16x8_t v = vreinterpretq_s16_s32(vdupq_n_s32(y));
+    return (vi){add_dot(s.a, x.a, v), add_dot(s.b, x.b, v), add_dot(s.c, x.c, v),
+                add_dot(s.d, x.d, v)};
+}
+
 INL float32x4_t four_halves(const uint8_t *p) {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
 }

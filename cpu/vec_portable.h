@@ -180,6 +180,31 @@ INL void vi_store_s8(int8_t *p, vi x) {
     EACH_LANE(i) { p[i] = (int8_t)(x.v[i] < -128 ? -128 : x.v[i] > 127 ? 127 : x.v[i]); }
 }
 
+// Sixteen integers to 16 bits, saturating.
+INL void vi_store_s16(int16_t *p, vi x) {
+    EACH_LANE(i) {
+        int32_t v = x.v[i] < -32768 ? -32768 : x.v[i] > 32767 ? 32767 : x.v[i];
+        p[i] = (int16_t)v;
+    }
+}
+
+// Sixteen pairs of signed bytes, as two 16-bit numbers in each lane.
+INL vi vi_load_pairs(const uint8_t *p) {
+    LANES(vi, y, (int32_t)((uint32_t)(int8_t)p[2 * i + 1] << 16 |
+                           (uint16_t)(int8_t)p[2 * i]))
+    return y;
+}
+
+INL int32_t dot_pair(int32_t x, int32_t y) {
+    return (int16_t)x * (int16_t)y + (x >> 16) * (y >> 16);
+}
+
+// s + the products of each pair with one pair y, both exact.
+INL vi vi_dot_pairs(vi s, vi x, int32_t y) {
+    LANES(vi, z, (int32_t)((uint32_t)s.v[i] + (uint32_t)dot_pair(x.v[i], y)))
+    return z;
+}
+
 INL uint16_t half_at(const uint8_t *p) {
     uint16_t h;
     memcpy(&h, p, sizeof h);

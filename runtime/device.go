@@ -33,7 +33,7 @@ type DeviceInfo struct {
 // CompileOptions sizes an executable.
 type CompileOptions struct {
 	KVBytes    int64 // memory for the cache; the number of blocks follows
-	KVDType    DType // F32 or BF16
+	KVDType    DType // F32, BF16 or INT8
 	BlockSize  int   // positions in a cache block
 	MaxTokens  int   // greatest T of a step
 	MaxSeqs    int   // greatest number of sequences of a step, and of penalty slots

@@ -28,6 +28,9 @@ const (
 	F8_E4M3
 	F8_E8M0
 	F4_E2M1
+	// INT8 is no checkpoint's format: a cache keeps each head of a position as signed bytes and one
+	// F32 scale, the greatest magnitude divided by 127.
+	INT8
 )
 
 // ParseDType finds a format by its name, in any case.
@@ -69,6 +72,8 @@ func (d DType) String() string {
 		return "F8_E8M0"
 	case F4_E2M1:
 		return "F4_E2M1"
+	case INT8:
+		return "INT8"
 	}
 	if f, ok := d.Quant(); ok {
 		return f.String()
@@ -117,6 +122,14 @@ func (d DType) BlockBytes() int {
 
 // RowBytes is the size of n consecutive values; n must be a multiple of BlockSize.
 func (d DType) RowBytes(n int) int { return n / d.BlockSize() * d.BlockBytes() }
+
+// CacheBytes is what a cache needs for one head of dim numbers.
+func (d DType) CacheBytes(dim int) int {
+	if d == INT8 {
+		return dim + 4
+	}
+	return d.RowBytes(dim)
+}
 
 // Decode widens len(dst) values, whole blocks, without scales beside them, from src, which holds at
 // least RowBytes(len(dst)) bytes.

@@ -15,3 +15,13 @@ func NumKVBlocks(p *Program, o CompileOptions) (int, error) {
 	}
 	return int(min(fit, perSeq*int64(o.MaxSeqs))), nil
 }
+
+// ParseKVDType finds a format of the cache by its name, in any case: F32, BF16 or INT8.
+func ParseKVDType(name string) (DType, error) {
+	for _, d := range []DType{F32, BF16, INT8} {
+		if equalFold(name, d.String()) {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("the cache is kept in f32, bf16 or int8, not %q", name)
+}

@@ -166,7 +166,7 @@ type KVSpec struct{ Layers, KVHeads, Dim int }
 
 // BytesPerToken is the cache's size for one position in the given format.
 func (k KVSpec) BytesPerToken(d DType) int {
-	return 2 * k.Layers * d.RowBytes(k.KVHeads*k.Dim)
+	return 2 * k.Layers * k.KVHeads * d.CacheBytes(k.Dim)
 }
 
 // Program is a recorded forward pass. It is immutable once built.

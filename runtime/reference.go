@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"basalt/internal/half"
 )
@@ -109,13 +110,34 @@ func (e *refExec) newReg(r Reg, b *Batch) []float32 {
 func (e *refExec) width(r Reg) int            { return e.p.Values[r].Width }
 func (e *refExec) weight(w *Weight) []float32 { return e.weights[w.Name] }
 
-// round gives x the cache's precision.
-func (e *refExec) round(x float32) float32 {
+// round writes a head to y with the cache's precision.
+func (e *refExec) round(y, x []float32) {
+	copy(y, x)
 	switch e.o.KVDType {
 	case BF16:
-		return half.FromBF16(half.ToBF16(x))
+		for i := range y {
+			y[i] = half.FromBF16(half.ToBF16(y[i]))
+		}
 	case F16:
-		return half.FromF16(half.ToF16(x))
+		for i := range y {
+			y[i] = half.FromF16(half.ToF16(y[i]))
+		}
+	case INT8:
+		roundToBytes(y)
 	}
-	return x
+}
+
+func roundToBytes(y []float32) {
+	var most float32
+	for _, v := range y {
+		most = max(most, v, -v)
+	}
+	if most < 1e-30 {
+		clear(y)
+		return
+	}
+	inverse, scale := 127/most, most/127
+	for i, v := range y {
+		y[i] = float32(math.RoundToEven(float64(v*inverse))) * scale
+	}
 }

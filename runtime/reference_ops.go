@@ -175,9 +175,10 @@ func (e *refExec) appendKV(a AttentionAttr, qkv []float32, b *Batch) {
 	n := a.Heads.KV * a.Heads.Dim
 	for i, slot := range b.SlotMapping {
 		k := qkv[i*a.Heads.Width()+a.Heads.Query*a.Heads.Dim:]
-		for j := range n {
-			e.keys[a.Layer][int(slot)*n+j] = e.round(k[j])
-			e.values[a.Layer][int(slot)*n+j] = e.round(k[n+j])
+		for j := 0; j < n; j += a.Heads.Dim {
+			at := int(slot)*n + j
+			e.round(e.keys[a.Layer][at:at+a.Heads.Dim], k[j:])
+			e.round(e.values[a.Layer][at:at+a.Heads.Dim], k[n+j:])
 		}
 	}
 }

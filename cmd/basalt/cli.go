@@ -43,7 +43,7 @@ type modelFlags struct {
 	Device        string        `default:"cpu" enum:"cpu,cuda,neuron,reference,null" help:"Where to run: cpu, cuda (an NVIDIA GPU), neuron (Trainium), reference or null."`
 	GPU           int           `name:"gpu" placeholder:"N" help:"Number of the GPU that --device cuda takes, among those the driver shows."`
 	Ctx           int           `placeholder:"N" help:"Greatest number of tokens in a sequence (default: the model's, as memory allows)."`
-	KVDtype       string        `name:"kv-dtype" placeholder:"TYPE" help:"Precision of the KV cache: f32 or bf16 (default: f32 for F32 models, else bf16)."`
+	KVDtype       string        `name:"kv-dtype" placeholder:"TYPE" help:"Precision of the KV cache: f32, bf16 or, on the CPU, int8 (default: f32 for F32 models, else bf16)."`
 	KVMemory      byteSize      `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 4GiB (default: what the sequences can use, at most a third of the free memory)."`
 	Deterministic bool          `default:"true" negatable:"" help:"Give a request the same bits in every batch; =false lets cuBLASLt multiply (--device cuda)."`
 	Threads       int           `placeholder:"N" help:"Worker threads of the CPU device (default: one for each core)."`

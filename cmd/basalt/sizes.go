@@ -60,11 +60,8 @@ func defaultKVDType(m *models.Model) runtime.DType {
 func (f *modelFlags) parseTypes(o *runtime.CompileOptions) error {
 	var err error
 	if f.KVDtype != "" {
-		if o.KVDType, err = runtime.ParseDType(f.KVDtype); err != nil {
+		if o.KVDType, err = runtime.ParseKVDType(f.KVDtype); err != nil {
 			return fmt.Errorf("--kv-dtype: %w", err)
-		}
-		if o.KVDType != runtime.F32 && o.KVDType != runtime.BF16 {
-			return fmt.Errorf("--kv-dtype %s: the cache is kept in f32 or bf16", f.KVDtype)
 		}
 	}
 	if o.Quantize, err = f.deviceFormat(); err != nil {

@@ -172,7 +172,9 @@ static matrix packed(check *c, const kernels *k, int format, int n, int width,
     matrix m = {.format = format, .n = n, .k = width};
     bs_matrix_layout(&m);
     m.data = take(c, (size_t)(m.tiles * m.tile_bytes));
-    bs_pack(c->pool, k, &m, format, rows);
+    packing one = {.m = &m, .data = rows, .source = format};
+    pack_job job = {.pool = c->pool, .k = k, .list = &one, .count = 1};
+    bs_pool_wait(c->pool, bs_pack(&job));
     return m;
 }
 
@@ -259,6 +261,14 @@ static void check_quantise(check *c) {
         c->k[i]->quantise(y[i], x, n);
         c->k[i]->to_bf16(z[i], x, odd);
     }
+    int8_t *codes[SIDES];
+    float scale[SIDES];
+    for (int i = 0; i < SIDES; i++) {
+        codes[i] = take(c, (size_t)odd);
+        scale[i] = c->k[i]->codes8(codes[i], x, odd);
+    }
+    compare(c, "the scale of codes", scale + 1, scale, 1, 0);
+    if (memcmp(codes[0], codes[1], (size_t)odd) != 0) fail(c, "codes8", -1, *codes[1], *codes[0]);
     for (int b = 0; b < n / BLOCK; b++) {
         if (memcmp(y[0] + b, y[1] + b, sizeof **y) == 0) continue;
         fail(c, "quantise", b, y[1][b].d, y[0][b].d);
@@ -350,13 +360,35 @@ typedef struct {
 
 static int round_up(int n, int to) { return (n + to - 1) / to * to; }
 
+// Bytes of a head's part of a block.
+static int64_t part_bytes(const split_args *a) {
+    int64_t n = (int64_t)a->padded_block * a->dim;
+    return a->kv == INT8 ? n + 4 * a->padded_block : n * (a->kv == F32 ? 4 : 2);
+}
+
+// Codes of every kind, with the scales of numbers like those of the other formats; now and then a
+// place that nobody reads holds no number.
+static void fill_codes(check *c, const scene *s, uint8_t *cache) {
+    const split_args *a = &s->args;
+    int64_t codes = (int64_t)a->padded_block * a->dim;
+    for (int b = 0; b < s->blocks; b++, cache += part_bytes(a)) {
+        for (int64_t i = 0; i < codes; i++) cache[i] = (uint8_t)between(c, -127, 127);
+        for (int i = 0; i < a->padded_block; i++) {
+            float scale = fabsf(number(c)) / 127;
+            if (i >= a->block_size) scale = NAN;
+            memcpy(cache + codes + 4 * i, &scale, sizeof scale);
+        }
+    }
+}
+
 // Random keys and values. Where an odd number of positions is read, BF16 pairs the last one with
 // the next place, which op_attention.c clears.
 static uint8_t *random_cache(check *c, scene *s, int is_values) {
     const split_args *a = &s->args;
     int64_t n = (int64_t)s->blocks * a->padded_block * a->dim;
     uint8_t *cache = take(c, s->cache_bytes);
-    for (int64_t i = 0; i < n; i++) {
+    if (a->kv == INT8) fill_codes(c, s, cache);
+    for (int64_t i = 0; a->kv != INT8 && i < n; i++) {
         float x = number(c);
         uint16_t narrow = bf16_round(x);
         if (a->kv == F32) memcpy(cache + 4 * i, &x, sizeof x);
@@ -374,17 +406,17 @@ static uint8_t *random_cache(check *c, scene *s, int is_values) {
 }
 
 static scene random_scene(check *c) {
-    static const int sizes[] = {1, 4, 16, 17, 32, 48};
+    static const int sizes[] = {1, 4, 16, 17, 32, 48}, kinds[] = {F32, BF16, INT8};
     int size = sizes[between(c, 0, 5)], rows = between(c, 1, SPLIT_ROWS);
     scene s = {.blocks = between(c, 1, size < 16 ? 9 : 4)};
     s.args = (split_args){
-        .kv = between(c, 0, 1) ? BF16 : F32, .rows = rows, .dim = TILE * between(c, 1, 5),
+        .kv = kinds[between(c, 0, 2)], .rows = rows, .dim = TILE * between(c, 1, 5),
         .window = between(c, 0, 1) * between(c, 1, 60),
         .block_size = size, .padded_block = round_up(size, TILE),
         .first = size * between(c, 0, s.blocks - 1),
         .last = size * (s.blocks - 1) + between(c, 1, size)};
     s.args.lanes = s.blocks * s.args.padded_block;
-    s.args.block_bytes = (int64_t)s.args.padded_block * s.args.dim * (s.args.kv == F32 ? 4 : 2);
+    s.args.block_bytes = part_bytes(&s.args);
     s.cache_bytes = (size_t)(s.blocks * s.args.block_bytes);
     int32_t *position = take(c, (size_t)rows * 4), *table = take(c, (size_t)s.blocks * 4);
     for (int i = 0; i < rows; i++) position[i] = s.args.last - 1 + between(c, -20, 60);
@@ -403,10 +435,19 @@ static split_args attend(check *c, const scene *s, int side) {
     const kernels *k = c->k[side];
     split_args a = s->args;
     const void *queries[SPLIT_ROWS];
+    float *scale = floats(c, a.rows);
     for (int r = 0; r < a.rows; r++) {
-        queries[r] = in_form(c, k, k->row_form[a.kv], s->x + r * a.dim, a.dim);
+        const float *x = s->x + r * a.dim;
+        if (a.kv != INT8) {
+            queries[r] = in_form(c, k, k->row_form[a.kv], x, a.dim);
+            continue;
+        }
+        int16_t *codes = take(c, (size_t)a.dim * sizeof *codes);
+        scale[r] = k->codes16(codes, x, a.dim, code_limit(a.dim));
+        queries[r] = codes;
     }
     a.queries = queries;
+    a.query_scale = scale;
     a.keys = copy(c, s->keys, s->cache_bytes);
     a.values = copy(c, s->values, s->cache_bytes);
     a.scores = floats(c, k->max_rows * a.lanes);
@@ -423,7 +464,7 @@ static split_args attend(check *c, const scene *s, int side) {
 static void check_attention(check *c) {
     scene s = random_scene(c);
     split_args want = attend(c, &s, 0), got = attend(c, &s, 1);
-    int narrow = pairs_bf16(c, want.kv);
+    int narrow = want.kv == BF16 && pairs_bf16(c, BF16);
     double bound = narrow ? 1e-4 : unless_exact(c, 1e-5);
     compare(c, "attention's maximum", got.max, want.max, want.rows, bound);
     compare(c, "attention's sum", got.sum, want.sum, want.rows, bound);
