@@ -69,6 +69,7 @@ func serveOn(t *testing.T, dev runtime.Device) (url string) {
 	t.Helper()
 	c := &serveCmd{modelFlags: modelFlags{
 		Load: "auto", MaxSeqs: 8, StepTokens: 24, MaxQueue: 64, KVMemory: 16 << 20,
+		phases: new(phases),
 	}}
 	m, err := c.openModel(t.Context(), dev, storiesModel)
 	if err != nil {
@@ -81,7 +82,8 @@ func serveOn(t *testing.T, dev runtime.Device) (url string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- c.serve(ctx, l, dev.Info(), []*opened{m}, &server.Config{Logger: zap.NewNop()})
+		cfg := &server.Config{Logger: zap.NewNop()}
+		ended <- c.serve(ctx, l, dev.Info(), []*opened{m}, cfg, func() {})
 	}()
 	t.Cleanup(func() {
 		cancel()
