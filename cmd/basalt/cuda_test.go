@@ -198,33 +198,37 @@ func TestCUDADeadGPU(t *testing.T) {
 	_ = p.stop(t)
 }
 
-// TestCUDABenchServe: a server with dummy weights of a published shape is measured through HTTP,
-// and offline benches refuse the fake.
-func TestCUDABenchServe(t *testing.T) {
+// TestCUDADummyWeights: a server with random weights of a published shape answers through HTTP, and
+// benches of every kind refuse the fake.
+func TestCUDADummyWeights(t *testing.T) {
 	useFakeGPU(t, "0")
 	p := serve(t, "stories-260k", "--load", "dummy", "--device", "cuda", "--ctx", "64",
 		"--deterministic=false")
-	out := mustOutput(t, "bench", "serve", "--url", p.url, "--vocab", "500", "--num-prompts", "4",
-		"--input-len", "8", "--output-len", "4", "--max-concurrency", "1,2")
-	if strings.Count(out, "Total generated tokens:                    16") != 2 {
-		t.Errorf("the report is\n%s", out)
+	status, answer := post(t, p.url+"/v1/completions",
+		`{"model":"stories-260k","prompt":[1,2,3],"max_tokens":4,"ignore_eos":true}`)
+	if status != 200 || !strings.Contains(answer, `"completion_tokens":4`) {
+		t.Errorf("a completion gives %d %s", status, answer)
 	}
+	refuse := func(want string, args ...string) {
+		t.Helper()
+		path, _ := binary()
+		out, err := exec.Command(path, args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v on the fake gives %v\n%s", args, err, out)
+		}
+	}
+	refuse("the server runs a fake device", "bench", "serve", "--url", p.url, "--vocab", "500",
+		"--num-prompts", "4", "--input-len", "8", "--output-len", "4")
 	if err := p.stop(t); err != nil {
 		t.Error(err)
 	}
-	path, _ := binary()
-	refused, err := exec.Command(path, "bench", "offline", "stories-260k", "--load", "dummy",
-		"--device", "cuda").CombinedOutput()
-	if err == nil || !strings.Contains(string(refused), "nothing is measured on it") {
-		t.Errorf("bench offline on the fake gives %v\n%s", err, refused)
-	}
+	dummy := []string{"stories-260k", "--load", "dummy", "--device", "cuda"}
+	refuse("nothing is measured on it", append([]string{"bench", "offline"}, dummy...)...)
+	refuse("the server runs a fake device", append([]string{"bench", "sweep", "--turns", "1",
+		"--clients", "1", "--input-len", "8", "--output-len", "4"}, dummy...)...)
 	if !strings.Contains(p.log.String(), "cuBLASLt") {
 		t.Errorf("the server does not say what it found of cuBLASLt:\n%s", p.log)
 	}
 	t.Setenv("BASALT_ALLOW_FAKE_CUDA", "")
-	refused, err = exec.Command(path, "run", "--device", "cuda", storiesModel,
-		"Once").CombinedOutput()
-	if err == nil || !strings.Contains(string(refused), "nothing is measured on it") {
-		t.Errorf("run on the fake gives %v\n%s", err, refused)
-	}
+	refuse("nothing is measured on it", "run", "--device", "cuda", storiesModel, "Once")
 }
