@@ -14,11 +14,11 @@
 // The codes of one group: 16 columns x 4 k.
 typedef struct {
     int8x16_t a, b, c, d;
-} codes16;
+} codes64;
 
-INL codes16 line(const uint8_t *p) {
+INL codes64 line(const uint8_t *p) {
     const int8_t *q = (const int8_t *)p;
-    return (codes16){vld1q_s8(q), vld1q_s8(q + 16), vld1q_s8(q + 32), vld1q_s8(q + 48)};
+    return (codes64){vld1q_s8(q), vld1q_s8(q + 16), vld1q_s8(q + 32), vld1q_s8(q + 48)};
 }
 
 INL int8x16_t low_nibble(int8x16_t x) { return vandq_s8(x, vdupq_n_s8(15)); }
@@ -26,9 +26,9 @@ INL int8x16_t high_nibble(int8x16_t x) {
     return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(x), 4));
 }
 
-INL codes16 nibbles(const uint8_t *codes, int g) {
-    codes16 x = line(codes + 64 * (g & 3));
-    return g < 4 ? EACH_1(codes16, low_nibble, x) : EACH_1(codes16, high_nibble, x);
+INL codes64 nibbles(const uint8_t *codes, int g) {
+    codes64 x = line(codes + 64 * (g & 3));
+    return g < 4 ? EACH_1(codes64, low_nibble, x) : EACH_1(codes64, high_nibble, x);
 }
 
 // x's bits at shift, as many as mask has, moved to bit 4.
@@ -37,16 +37,16 @@ INL int8x16_t plane_bits(int8x16_t x, int shift, int mask) {
     return vreinterpretq_s8_u8(vandq_u8(y, vdupq_n_u8((uint8_t)(mask << 4))));
 }
 
-INL codes16 with_plane(codes16 x, const uint8_t *plane, int shift, int mask) {
-    codes16 p = line(plane);
-    return (codes16){vorrq_s8(x.a, plane_bits(p.a, shift, mask)),
+INL codes64 with_plane(codes64 x, const uint8_t *plane, int shift, int mask) {
+    codes64 p = line(plane);
+    return (codes64){vorrq_s8(x.a, plane_bits(p.a, shift, mask)),
                      vorrq_s8(x.b, plane_bits(p.b, shift, mask)),
                      vorrq_s8(x.c, plane_bits(p.c, shift, mask)),
                      vorrq_s8(x.d, plane_bits(p.d, shift, mask))};
 }
 
 // sum[r] += codes of group g * activations.
-INL void add_group(int m, codes16 w, const act_block *const *x, int g, vi *sum) {
+INL void add_group(int m, codes64 w, const act_block *const *x, int g, vi *sum) {
     EACH_ROW(r, m) {
         int32_t q;
         memcpy(&q, x[r]->q + 4 * g, sizeof q);

@@ -72,6 +72,7 @@ static inline void emulated_mask_storeu_ps(float *p, uint16_t mask, simde__m512 
 #undef _mm512_cvtph_ps
 #undef _mm512_cvtepu8_epi32
 #undef _mm512_cvtepi8_epi32
+#undef _mm512_madd_epi16 // SIMDe's has the arguments of its masked form
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #define _mm512_cvtps_epi32(x) emulated_cvtps_epi32(x)
@@ -79,6 +80,7 @@ static inline void emulated_mask_storeu_ps(float *p, uint16_t mask, simde__m512 
 #define _mm512_cvtph_ps(x) emulated_cvtph_ps(x)
 #define _mm512_cvtepu8_epi32(x) emulated_cvtepu8_epi32(x)
 #define _mm512_cvtepi8_epi32(x) emulated_cvtepi8_epi32(x)
+#define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)
 #define _mm512_maskz_loadu_ps(m, p) emulated_maskz_loadu_ps(m, p)
 #define _mm512_mask_storeu_ps(p, m, x) emulated_mask_storeu_ps(p, m, x)
 
