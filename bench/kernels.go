@@ -18,7 +18,7 @@ type KernelsConfig struct {
 	Formats []runtime.DType
 	Rows    []int // tokens that are multiplied at once
 	In, Out int   // the matrices are [Out, In] and [In, Out]
-	Steps   int   // timed steps; the lower quartile counts: others only ever add time
+	Steps   int   // timed pairs of steps; the median of their differences counts
 	// Ceilings measures what the device can do, beside each format; nil where nobody knows.
 	Ceilings func() (Ceilings, error)
 
@@ -33,15 +33,12 @@ const (
 )
 
 // Kernels measures the device's matrix products through programs that hold nothing else: the time
-// of a product is the difference between a program of many and one of few, over their number.
+// of a product is the difference between a program of many and one of few, over their number. The
+// two run in turn, so that what else the machine does falls on both.
 func Kernels(ctx context.Context, dev runtime.Device, cfg KernelsConfig) (*Result, error) {
 	r := &Result{What: fmt.Sprintf("products with matrices of %d x %d", cfg.Out, cfg.In)}
 	for _, format := range cfg.Formats {
-		few, err := chainTimes(ctx, dev, &cfg, format, fewPairs)
-		if err != nil {
-			return nil, fmt.Errorf("cannot measure products of %s: %w", format, err)
-		}
-		many, err := chainTimes(ctx, dev, &cfg, format, manyPairs)
+		times, err := productTimes(ctx, dev, &cfg, format)
 		if err != nil {
 			return nil, fmt.Errorf("cannot measure products of %s: %w", format, err)
 		}
@@ -52,19 +49,60 @@ func Kernels(ctx context.Context, dev runtime.Device, cfg KernelsConfig) (*Resul
 			}
 		}
 		for i, rows := range cfg.Rows {
-			pair := (many[i] - few[i]).Seconds() / (manyPairs - fewPairs)
-			if pair <= 0 {
-				return nil, fmt.Errorf("%d products of %s take no longer than %d: the machine is "+
-					"too busy to measure", 2*manyPairs, format, 2*fewPairs)
-			}
 			p := product{
 				format, rows, 2 * cfg.Out * format.RowBytes(cfg.In),
-				4 * rows * cfg.In * cfg.Out, pair,
+				4 * rows * cfg.In * cfg.Out, times[i].Seconds() / (manyPairs - fewPairs),
 			}
 			p.note(r, &c)
 		}
 	}
 	return r, nil
+}
+
+// productTimes gives, for each number of rows, what many pairs take longer than few.
+func productTimes(ctx context.Context, dev runtime.Device, cfg *KernelsConfig,
+	format runtime.DType,
+) ([]time.Duration, error) {
+	few, err := openChain(ctx, dev, cfg, format, fewPairs)
+	if err != nil {
+		return nil, err
+	}
+	many, err := openChain(ctx, dev, cfg, format, manyPairs)
+	if err != nil {
+		return nil, errors.Join(err, few.exec.Close())
+	}
+	var times []time.Duration
+	for _, rows := range cfg.Rows {
+		var took time.Duration
+		if took, err = longer(few, many, rows, cfg.Steps); err != nil {
+			break
+		}
+		times = append(times, took)
+	}
+	return times, errors.Join(err, many.exec.Close(), few.exec.Close())
+}
+
+// longer is how much longer a step of many takes than one of few, beside which it runs. The first
+// pair of steps is not counted.
+func longer(few, many *driver, rows, steps int) (time.Duration, error) {
+	var times []time.Duration
+	for range steps + 1 {
+		a, err := few.fill(0, few.tableLen(rows), rows)
+		if err != nil {
+			return 0, err
+		}
+		b, err := many.fill(0, many.tableLen(rows), rows)
+		if err != nil {
+			return 0, err
+		}
+		times = append(times, b-a)
+	}
+	took := nearest(times[1:], 50)
+	if took <= 0 {
+		return 0, fmt.Errorf("%d matrices and %d rows take no longer than %d matrices: the "+
+			"machine is too busy to measure", 2*manyPairs, rows, 2*fewPairs)
+	}
+	return took, nil
 }
 
 // product is what was measured of a pair of matrices.
@@ -91,10 +129,10 @@ func (p *product) note(r *Result, c *Ceilings) {
 	}
 }
 
-// chainTimes gives the time of a step for each number of rows.
-func chainTimes(ctx context.Context, dev runtime.Device, cfg *KernelsConfig, format runtime.DType,
+// openChain compiles a chain of pairs.
+func openChain(ctx context.Context, dev runtime.Device, cfg *KernelsConfig, format runtime.DType,
 	pairs int,
-) ([]time.Duration, error) {
+) (*driver, error) {
 	p, c, err := chain(cfg, format, pairs)
 	if err != nil {
 		return nil, err
@@ -115,19 +153,7 @@ func chainTimes(ctx context.Context, dev runtime.Device, cfg *KernelsConfig, for
 	if cfg.now != nil {
 		d.now = cfg.now
 	}
-	var quartiles []time.Duration
-	for _, rows := range cfg.Rows {
-		var times []time.Duration
-		for range cfg.Steps + 1 {
-			took, err := d.fill(0, d.tableLen(rows), rows)
-			if err != nil {
-				return nil, errors.Join(err, exec.Close())
-			}
-			times = append(times, took)
-		}
-		quartiles = append(quartiles, nearest(times[1:], 25))
-	}
-	return quartiles, exec.Close()
+	return d, nil
 }
 
 // chainVocab is as small as a device's tiles allow, so that the head costs nothing.

@@ -17,12 +17,12 @@ func Workloads() []Workload {
 	offline := func(dtype string, more ...string) []string {
 		return append([]string{
 			"bench", "offline", "llama-3.2-1b", "--load", "dummy", "--quantize", dtype,
-			"--figures", "--repeats", "1", "--steps", "16", "--context", "32",
+			"--figures", "--repeats", "1", "--steps", "16", "--context", "16",
 		}, more...)
 	}
 	const small = "testdata/stories260K/stories260K-f32.gguf"
 	return []Workload{
-		{"offline/1b-q4_0", offline("q4_0", "--sequences", "1,8,32", "--prefill", "512")},
+		{"offline/1b-q4_0", offline("q4_0", "--sequences", "1,8,32", "--prefill", "256")},
 		{"offline/1b-q8_0", offline("q8_0", "--sequences", "1,8", "--prefill", "128")},
 		{"offline/1b-bf16", offline("bf16", "--sequences", "1,8", "--prefill", "128")},
 		{"latency/0.6b-q4_0", []string{
@@ -32,10 +32,12 @@ func Workloads() []Workload {
 		}},
 		{"serve/1b-q4_0", []string{
 			"bench", "sweep", "llama-3.2-1b", "--load", "dummy", "--quantize", "q4_0",
-			"--clients", "1,4,16", "--turns", "2", "--output-len", "16", "--json",
+			"--clients", "1,4,16", "--turns", "2", "--input-len", "32", "--output-len", "16",
+			"--json",
 		}},
 		{"kernels/8192x2048", []string{
-			"bench", "kernels", "--formats", "q4_0,q8_0,bf16", "--json",
+			"bench", "kernels", "--formats", "q4_0,q8_0,bf16", "--rows", "1,8,32", "--steps", "9",
+			"--json",
 		}},
 		{"http/null", []string{"bench", "http", small, "--json"}},
 		{"startup/260k", []string{"bench", "startup", small, "--repeats", "5", "--json"}},

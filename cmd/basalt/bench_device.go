@@ -29,7 +29,7 @@ type benchKernelsCmd struct {
 	Rows    []int    `default:"1,8,32,128" help:"Tokens that are multiplied at once."`
 	In      int      `default:"2048" help:"Width of the matrices."`
 	Out     int      `default:"8192" help:"Height of the matrices."`
-	Steps   int      `default:"15" help:"Timed steps; the lower quartile counts."`
+	Steps   int      `default:"15" help:"Timed pairs of steps; the median of their differences counts."`
 	JSON    bool     `help:"Print one JSON object."`
 }
 
