@@ -161,8 +161,8 @@ func (w *weights) plain(m *matrix, weight *runtime.Weight, t *runtime.Tensor) er
 		return nil
 	}
 	var err error
-	if m.plain, err = w.k.x.alloc(int64(len(t.Data))); err != nil {
+	if m.plain, err = w.k.x.alloc(int64(t.DataBytes()+3) &^ 3); err != nil {
 		return err
 	}
-	return w.raw(m.plain, t.Data)
+	return w.whole(m.plain, t)
 }

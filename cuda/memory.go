@@ -104,7 +104,7 @@ func (w *weights) need() int64 {
 				data, scales := layoutOf(kind, shift, t.Shape[0], t.Shape[1])
 				once(weight.Name, (data+scales+32)*int64(len(weight.Parts)))
 				if w.k.dev.library.takes(weight, &t) {
-					once("plain "+weight.Name, int64(len(t.Data)))
+					once("plain "+weight.Name, int64(t.DataBytes()+4))
 				}
 			default:
 				once(weight.Name, int64(4*t.NumValues()))

@@ -38,16 +38,19 @@ type weights struct {
 	turn        int
 	done, total int64
 	counted     map[string]bool
+	pools       map[*byte]driver.Ptr // of random weights, by their first byte
 }
 
 func newWeights(k *compiler, p *runtime.Program, c runtime.Checkpoint) *weights {
 	w := &weights{
 		k: k, ckpt: c, matrices: make(map[string]*matrix), vectors: make(map[string]driver.Ptr),
 		tables: make(map[string]driver.Ptr), counted: make(map[string]bool),
+		pools: make(map[*byte]driver.Ptr),
 	}
 	for _, weight := range p.Weights {
 		for _, part := range weight.Parts {
-			w.total += int64(len(w.tensor(part).Data))
+			t := w.tensor(part)
+			w.total += int64(t.DataBytes())
 		}
 	}
 	return w
@@ -93,14 +96,19 @@ func (w *weights) close() {
 			w.free[i] = nil
 		}
 	}
+	for _, p := range w.pools {
+		_ = w.k.dev.gpu.Free(p)
+	}
+	clear(w.pools)
 }
 
 // finish waits for the uploads.
 func (w *weights) finish() error { return w.k.x.stream.Wait() }
 
-// send copies data to the device through the next buffer and gives where it lies there; then gives
-// the launches that read it, which end before the buffer is filled again.
-func (w *weights) send(data []byte, then func(at driver.Ptr) []driver.Launch) error {
+// send copies n bytes of a tensor, from an offset, to the device through the next buffer and gives
+// where they lie there; then gives the launches that read them, which end before the buffer is
+// filled again. Random weights are made in the buffer instead.
+func (w *weights) send(t *runtime.Tensor, at, n int, then func(driver.Ptr) []driver.Launch) error {
 	i, s := w.turn, w.k.x.stream
 	w.turn = 1 - i
 	for w.used[i] {
@@ -110,9 +118,15 @@ func (w *weights) send(data []byte, then func(at driver.Ptr) []driver.Launch) er
 		}
 		w.used[i] = !done
 	}
-	n := copy(w.stage[i].Bytes, data)
-	if err := s.Upload(w.device[i], w.stage[i], 0, n); err != nil {
-		return err
+	if t.Pieces != nil {
+		if err := w.fill(t.Pieces, w.device[i], at, n); err != nil {
+			return err
+		}
+	} else {
+		copy(w.stage[i].Bytes, t.Data[at:at+n])
+		if err := s.Upload(w.device[i], w.stage[i], 0, n); err != nil {
+			return err
+		}
 	}
 	if err := s.Launch(then(w.device[i])); err != nil {
 		return err
@@ -136,7 +150,8 @@ func (w *weights) loaded(part string) {
 		return
 	}
 	w.counted[part] = true
-	w.done += int64(len(w.tensor(part).Data))
+	t := w.tensor(part)
+	w.done += int64(t.DataBytes())
 	if w.k.opt.Progress != nil {
 		w.k.opt.Progress(w.done, w.total)
 	}
@@ -207,7 +222,7 @@ func (w *weights) matrix(weight *runtime.Weight) (*matrix, error) {
 		}
 	}
 	for i, part := range weight.Parts {
-		got := fit(w.tensor(part))
+		got := fit(w.load(part))
 		if kind, shift := kindOf(&got); got.DType != t.DType || kind != m.kind || shift != m.shift {
 			return nil, fmt.Errorf("tensor %q is %s, %q is %s: experts must share a format and "+
 				"the size of its blocks", weight.Parts[0], t.DType, part, got.DType)
@@ -233,7 +248,7 @@ func (w *weights) pack(m *matrix, t *runtime.Tensor, index int) error {
 		n := min(rows, m.n-at)
 		to := m.data + driver.Ptr(int64(index)*int64(m.dataUnits)*16+int64(at/16)*data)
 		scale := m.scales + driver.Ptr(int64(index)*int64(m.scaleUnits)*16+int64(at/16)*scales)
-		err := w.send(t.Data[at*rowBytes:(at+n)*rowBytes], func(from driver.Ptr) []driver.Launch {
+		err := w.send(t, at*rowBytes, n*rowBytes, func(from driver.Ptr) []driver.Launch {
 			return w.packing(m, t.DType, to, scale, from, n, rowBytes)
 		})
 		if err != nil {
@@ -299,7 +314,7 @@ func (w *weights) vector(part string) (driver.Ptr, error) {
 	}
 	w.vectors[part] = p
 	w.loaded(part)
-	return p, w.send(t.Data, func(from driver.Ptr) []driver.Launch {
+	return p, w.send(&t, 0, len(t.Data), func(from driver.Ptr) []driver.Launch {
 		return []driver.Launch{w.launch([3]uint32{blocks(n, 256), 1, 1}, "bs_widen", p, from,
 			format(t.DType), n)}
 	})
@@ -307,16 +322,16 @@ func (w *weights) vector(part string) (driver.Ptr, error) {
 
 // table gives a part as it lies in the checkpoint, or widened.
 func (w *weights) table(part string) (p driver.Ptr, kind, rowBytes int, err error) {
-	t := w.tensor(part).Widen()
+	t := w.load(part).Widen()
 	rowBytes = t.DType.RowBytes(t.Shape[1])
 	if p, ok := w.tables[part]; ok {
 		return p, format(t.DType), rowBytes, nil
 	}
-	if p, err = w.k.x.alloc(int64(len(t.Data))); err != nil {
+	if p, err = w.k.x.alloc(int64(t.DataBytes()+3) &^ 3); err != nil {
 		return 0, 0, 0, err
 	}
 	w.tables[part] = p
-	err = w.raw(p, t.Data)
+	err = w.whole(p, &t)
 	w.loaded(part)
 	return p, format(t.DType), rowBytes, err
 }

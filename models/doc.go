@@ -6,6 +6,6 @@
 // load.go opens a directory or file, loadhf.go reads what lies beside safetensors, generation.go
 // the defaults of sampling and the end-of-sequence ids. Tensors go by the names of Hugging Face
 // checkpoints: ggufnames.go translates GGUF's, fused.go those of experts saved as stacks; scaled.go
-// gives FP8, MXFP4 and NVFP4 their scales. dummy.go
-// makes weights up for the named shapes of shapes.go; inspect.go prints.
+// gives FP8, MXFP4 and NVFP4 their scales. dummy.go makes weights up for the named shapes of
+// shapes.go, or says how a device makes them; inspect.go prints.
 package models

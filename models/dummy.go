@@ -20,6 +20,8 @@ import (
 type DummySpec struct {
 	Seed  uint64
 	DType runtime.DType // of the matrices; 0 is BF16
+	// OnDevice gives matrices as runtime.Pieces, for a device that makes them itself.
+	OnDevice bool
 }
 
 func loadDummy(name string, d DummySpec) (*Model, error) {
@@ -71,9 +73,13 @@ func newDummyCheckpoint(p *runtime.Program, d DummySpec) tensorSet {
 			if pools[t.DType] == nil {
 				pools[t.DType] = newPool(t.DType, d.Seed)
 			}
-			t.Data = make([]byte, t.DType.RowBytes(t.NumValues()))
+			t.Pieces = piecesOf(t.DType, pools[t.DType], d.Seed^hashName(part))
+			if !d.OnDevice {
+				t.Data = make([]byte, t.DataBytes())
+				work = append(work, fill(t.Data, t.Pieces)...)
+				t.Pieces = nil
+			}
 			c[part] = t
-			work = append(work, fillFrom(t, pools[t.DType], d.Seed^hashName(part))...)
 		}
 	}
 	parallel(work)
@@ -133,22 +139,20 @@ func newPool(d runtime.DType, seed uint64) []byte {
 	return pool
 }
 
-// fillFrom gives the work of filling a tensor, in slices with a generator each, so that the result
-// does not depend on who does it.
-func fillFrom(t runtime.Tensor, pool []byte, seed uint64) []func() {
+// piecesOf says which bytes a tensor has. Pieces begin at multiples of 512 values: whole blocks of
+// every format, and whole words.
+func piecesOf(d runtime.DType, pool []byte, key uint64) *runtime.Pieces {
+	return &runtime.Pieces{
+		Pool: pool, Key: key, Piece: d.RowBytes(pieceValues), Place: d.RowBytes(512),
+	}
+}
+
+// fill gives the work of making a tensor in slices.
+func fill(data []byte, p *runtime.Pieces) []func() {
 	var work []func()
-	step := t.DType.RowBytes(sliceValues)
-	for at := 0; at < len(t.Data); at += step {
-		part := t.Data[at:min(at+step, len(t.Data))]
-		rng := rand.New(rand.NewPCG(seed, uint64(at)))
-		work = append(work, func() {
-			// Pieces begin at blocks of 256 values, the largest of any format.
-			piece, block := t.DType.RowBytes(pieceValues), t.DType.RowBytes(256)
-			places := (len(pool)-piece)/block + 1
-			for len(part) > 0 {
-				part = part[copy(part, pool[rng.IntN(places)*block:][:piece]):]
-			}
-		})
+	step := sliceValues / pieceValues * p.Piece
+	for at := 0; at < len(data); at += step {
+		work = append(work, func() { p.Fill(data[at:min(at+step, len(data))], at) })
 	}
 	return work
 }

@@ -13,6 +13,8 @@ type Tensor struct {
 	DType DType
 	Shape []int
 	Data  []byte
+	// Pieces make the data of random weights where a device does that itself; Data is then nil.
+	Pieces *Pieces
 	// Scales belong to the numbers of a matrix in F8_E4M3 or F4_E2M1; nil is a scale of 1.
 	Scales *Scales
 }

@@ -68,12 +68,20 @@ func (t *Tensor) Decode(dst []float32, at int) {
 	}
 }
 
+// DataBytes is the size of the numbers, without scales beside them.
+func (t *Tensor) DataBytes() int {
+	if t.Pieces != nil {
+		return t.DType.RowBytes(t.NumValues())
+	}
+	return len(t.Data)
+}
+
 // Bytes is what a tensor takes in its file.
 func (t *Tensor) Bytes() int {
 	if t.Scales != nil {
-		return len(t.Data) + len(t.Scales.Data)
+		return t.DataBytes() + len(t.Scales.Data)
 	}
-	return len(t.Data)
+	return t.DataBytes()
 }
 
 // Widened is the format that Widen gives: MXFP4 becomes Q8_0, which holds it exactly, where rows

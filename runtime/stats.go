@@ -61,7 +61,7 @@ func weightBytes(w *Weight, c Checkpoint) int64 {
 	var n int64
 	for _, part := range w.Parts {
 		if t, ok := c.Tensor(part); ok {
-			n += int64(len(t.Data))
+			n += int64(t.DataBytes())
 		}
 	}
 	return n

@@ -89,7 +89,7 @@ func openCUDA(f *modelFlags) (runtime.Device, error) {
 func (f *modelFlags) load(path string) (*models.Model, error) {
 	o := models.LoadOptions{Phase: f.phases.begin}
 	if f.Load == "dummy" {
-		o.Dummy = &models.DummySpec{Seed: f.DummySeed}
+		o.Dummy = &models.DummySpec{Seed: f.DummySeed, OnDevice: f.Device == "cuda"}
 		if f.Quantize != "" { // random blocks serve as well as quantised random numbers
 			d, err := runtime.ParseDType(f.Quantize)
 			if err != nil {
