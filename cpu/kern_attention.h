@@ -238,10 +238,14 @@ static float exp_scores(float *p, int lanes, float max) {
     return vf_sum(sum);
 }
 
-// Scores to probabilities relative to the row's maximum.
+// Scores to probabilities relative to the row's maximum. A row that sees positions, but none with a
+// number for a score, has no maximum.
 static void soften(const split_args *s, int row, float *scores, int lanes) {
     s->max[row] = mask_and_max(s, row, scores);
     if (s->max[row] == -__builtin_inff()) {
+        int lo, hi;
+        visible(s, row, &lo, &hi);
+        if (lo < hi) s->max[row] = __builtin_nanf("");
         memset(scores, 0, (size_t)lanes * sizeof *scores);
         s->sum[row] = 0;
     } else {

@@ -80,7 +80,8 @@ static void quantise_wide(wide_block *y, const float *x, int n) {
 }
 
 // x as integers of at most limit times a scale, which it returns: y = x / scale, rounded. As in
-// codes_of, no number reaches the scale. n is any.
+// codes_of, no number reaches the scale. Where one is infinite or none, the scale is no number.
+// n is any.
 INL float scale_for(const float *x, int n, int limit, float *inverse) {
     vi bits = vi_set(0), mask = vi_set(0x7fffffff);
     for (int i = 0; i < n; i += TILE) {
@@ -90,6 +91,7 @@ INL float scale_for(const float *x, int n, int limit, float *inverse) {
     float most;
     memcpy(&most, &most_bits, sizeof most);
     *inverse = most < 1e-30f ? 0 : (float)limit / most;
+    if (__builtin_isinf(most)) return __builtin_nanf("");
     return most < 1e-30f ? 0 : most / (float)limit;
 }
 
