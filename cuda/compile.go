@@ -114,6 +114,9 @@ func (k *compiler) run(p *runtime.Program, c runtime.Checkpoint) error {
 		return err
 	}
 	k.w = newWeights(k, p, c)
+	if err := k.tryLibrary(); err != nil {
+		return err
+	}
 	if err := k.sizeCache(p); err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ type Config struct {
 	NVML string
 	// BLAS and NCCL are the files of cuBLASLt and NCCL; "" finds them by their names.
 	BLAS, NCCL string
-	// AnyOrder lets cuBLASLt multiply where rows are many: a row's bits may then depend on its
-	// batch.
+	// AnyOrder lets cuBLASLt multiply where rows are many, in whatever order it adds: a row's bits
+	// may then depend on its batch. Else it multiplies where it is shown to add in ours.
 	AnyOrder bool
 	// StepTimeout is how long a step may take before the GPU counts as hung; 0 is a minute.
 	StepTimeout time.Duration

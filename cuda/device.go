@@ -232,7 +232,11 @@ func (d *Device) Info() runtime.DeviceInfo {
 		features = append(features, "FAKE-RUNTIME")
 	}
 	if d.library != nil {
-		features = append(features, "cuBLASLt "+d.library.lt.Version)
+		name := "cuBLASLt " + d.library.lt.Version
+		if !d.cfg.AnyOrder {
+			name += " where it adds in our order"
+		}
+		features = append(features, name)
 	}
 	return runtime.DeviceInfo{
 		Kind: "cuda", Name: d.gpu.Name, Memory: d.gpu.Memory, Features: features, Async: true,

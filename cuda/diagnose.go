@@ -38,7 +38,8 @@ func reportLibraries(w io.Writer, c Config) error {
 		_, err = fmt.Fprintf(w, "cuBLASLt      none: our own kernels multiply; for its own, "+
 			"install libcublas of CUDA 13 or 12 (%s)\n", firstLine(err))
 	} else {
-		_, err = fmt.Fprintf(w, "cuBLASLt      %s (%s)\n", lt.Version, lt.Path)
+		_, err = fmt.Fprintf(w, "cuBLASLt      %s (%s): multiplies in prefill by the "+
+			"matrices for which it is shown, at load, to add in our order\n", lt.Version, lt.Path)
 		lt.Close()
 	}
 	if err != nil {

@@ -140,6 +140,9 @@ func (d *Device) WriteMetrics(w io.Writer) error {
 			return err
 		}
 	}
+	if err := d.library.writeMetrics(w, gpu); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintf(w, "# HELP basalt_gpu_state 0 good, 1 degraded, 2 dead.\n"+
 		"# TYPE basalt_gpu_state gauge\nbasalt_gpu_state{gpu=%q} %d\n"+
 		"# HELP basalt_gpu_kernels_disabled Kinds of kernels that failed their check at load.\n"+

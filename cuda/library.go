@@ -3,8 +3,11 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
+	"time"
 
 	"basalt/cuda/blas"
 	"basalt/cuda/driver"
@@ -12,9 +15,10 @@ import (
 )
 
 // Products of many rows by cuBLASLt. Its order of summation is its own and may depend on the number
-// of rows, so it serves only where Config.AnyOrder gives up that a row has the same bits in every
-// batch, and only steps that are not replayed from a graph. It reads weights row after row: each
-// matrix that it may multiply by lies on the GPU a second time.
+// of rows, so it serves only where a trial shows that it is ours (trial.go), or where
+// Config.AnyOrder gives up that a row has the same bits in every batch; and only steps that are not
+// replayed from a graph. It reads weights row after row: each matrix that it may multiply by lies
+// on the GPU a second time.
 
 // libraryWorkspace is what the library may use beside its operands.
 const libraryWorkspace = 32 << 20
@@ -26,11 +30,17 @@ const libraryRows = 64
 type library struct {
 	lt     *blas.Library
 	failed map[string]bool // what was said of products that it does not do
+	// trials are the algorithms that were shown to add in our order, nil where none does.
+	trials          map[libraryShape]*blas.Choice
+	rows            []int         // that a trial multiplies
+	limit           time.Duration // of the trials of a program
+	served, refused atomic.Int32  // shapes
 }
 
-// openLibrary starts the library. Without it the device goes on.
+// openLibrary starts the library. Without it the device goes on. That of a machine with a GPU knows
+// nothing of the tests' driver.
 func (d *Device) openLibrary() {
-	if !d.cfg.AnyOrder {
+	if d.cfg.BLAS == "" && !d.cfg.AnyOrder && driver.Has("fake_get") {
 		return
 	}
 	lt, err := blas.Open(d.cfg.BLAS)
@@ -39,11 +49,15 @@ func (d *Device) openLibrary() {
 			lt.Close()
 		}
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		d.library = &library{
+			lt: lt, failed: make(map[string]bool), trials: make(map[libraryShape]*blas.Choice),
+			rows: trialRows(), limit: trialLimit,
+		}
+	case d.cfg.AnyOrder || !errors.Is(err, blas.ErrAbsent):
 		fmt.Fprintf(os.Stderr, "basalt: warning: our own kernels multiply: %s\n", firstLine(err))
-		return
 	}
-	d.library = &library{lt, make(map[string]bool)}
 }
 
 func (l *library) close() {
@@ -58,16 +72,27 @@ func (l *library) takes(w *runtime.Weight, t *runtime.Tensor) bool {
 		t.Shape[0]%4 == 0 && (t.DType == runtime.BF16 || t.DType == runtime.F16)
 }
 
+// twice says whether a weight lies on the GPU a second time, for the library.
+func (w *weights) twice(weight *runtime.Weight, t *runtime.Tensor) bool {
+	d := w.k.dev
+	return d.library.takes(weight, t) && (d.cfg.AnyOrder || w.proved[weight.Name])
+}
+
+// libraryServes says whether the library may multiply in this program.
+func (k *compiler) libraryServes() bool {
+	return k.dev.library != nil && (k.dev.cfg.AnyOrder || len(k.w.proved) > 0)
+}
+
 // narrowBytes is the room for rows of x in 16 bits.
 func (k *compiler) narrowBytes() int {
-	if k.dev.library == nil {
+	if !k.libraryServes() {
 		return 0
 	}
 	return k.tiledBytes()
 }
 
 func (k *compiler) workspaceBytes() int {
-	if k.dev.library == nil {
+	if !k.libraryServes() {
 		return 0
 	}
 	return libraryWorkspace
@@ -89,7 +114,8 @@ type plan struct {
 
 // byLibrary lets the library have a product: our own variants see no rows where it takes it.
 func (k *compiler) byLibrary(p *product) bool {
-	if p.w.plain == 0 || p.bias != 0 || p.stride%4 != 0 || p.at%4 != 0 {
+	if p.w.plain == 0 || p.bias != 0 || p.stride%4 != 0 || p.at%4 != 0 ||
+		!k.dev.cfg.AnyOrder && k.dev.library.trials[p.shape()] == nil {
 		return false
 	}
 	l := &libraryProduct{p: *p, x: k.x, rows: p.numRows, plans: make(map[int]*plan)}
@@ -120,18 +146,13 @@ func (l *libraryProduct) plan(rows int) *plan {
 	}
 	p := &plan{}
 	l.plans[rows] = p
-	kind := blas.BF16
-	if l.p.w.kind == "f16" {
-		kind = blas.F16
-	}
-	lib := l.x.dev.library
-	made, err := lib.lt.NewProduct(kind, rows, l.p.w.n, l.p.w.k, l.p.stride)
+	lib, s := l.x.dev.library, l.p.shape()
+	made, err := lib.lt.NewProduct(s.format(), rows, s.n, s.k, s.stride)
 	if err == nil {
-		var choices []blas.Choice
-		if choices, err = made.Choices(libraryWorkspace, 1); err != nil || len(choices) == 0 {
+		if p.choice, err = lib.choice(made, s, l.x.dev.cfg.AnyOrder); p.choice == nil {
 			made.Close()
 		} else {
-			p.product, p.choice = made, &choices[0]
+			p.product = made
 		}
 	}
 	if err != nil && !lib.failed[err.Error()] {
@@ -139,6 +160,21 @@ func (l *libraryProduct) plan(rows int) *plan {
 		fmt.Fprintf(os.Stderr, "basalt: warning: our own kernels multiply: %v\n", err)
 	}
 	return p
+}
+
+// choice is the algorithm for a product: that which a trial has pinned, or, in any order, the best.
+func (l *library) choice(p *blas.Product, s libraryShape, anyOrder bool) (*blas.Choice, error) {
+	if !anyOrder {
+		if err := p.Takes(l.trials[s], libraryWorkspace); err != nil {
+			return nil, err
+		}
+		return l.trials[s], nil
+	}
+	choices, err := p.Choices(libraryWorkspace, 1)
+	if err != nil || len(choices) == 0 {
+		return nil, err
+	}
+	return &choices[0], nil
 }
 
 func (l *libraryProduct) run(d *dims) error {
@@ -157,7 +193,7 @@ func (l *libraryProduct) close() {
 
 // plain keeps a matrix row after row for the library.
 func (w *weights) plain(m *matrix, weight *runtime.Weight, t *runtime.Tensor) error {
-	if !w.k.dev.library.takes(weight, t) {
+	if !w.twice(weight, t) {
 		return nil
 	}
 	var err error

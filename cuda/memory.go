@@ -103,7 +103,7 @@ func (w *weights) need() int64 {
 				kind, shift := kindNeeded(&t)
 				data, scales := layoutOf(kind, shift, t.Shape[0], t.Shape[1])
 				once(weight.Name, (data+scales+32)*int64(len(weight.Parts)))
-				if w.k.dev.library.takes(weight, &t) {
+				if w.twice(weight, &t) {
 					once("plain "+weight.Name, int64(t.DataBytes()+4))
 				}
 			default:

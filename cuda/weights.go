@@ -39,13 +39,14 @@ type weights struct {
 	done, total int64
 	counted     map[string]bool
 	pools       map[*byte]driver.Ptr // of random weights, by their first byte
+	proved      map[string]bool      // of the matrices that cuBLASLt sums by in our order
 }
 
 func newWeights(k *compiler, p *runtime.Program, c runtime.Checkpoint) *weights {
 	w := &weights{
 		k: k, ckpt: c, matrices: make(map[string]*matrix), vectors: make(map[string]driver.Ptr),
 		tables: make(map[string]driver.Ptr), counted: make(map[string]bool),
-		pools: make(map[*byte]driver.Ptr),
+		pools: make(map[*byte]driver.Ptr), proved: make(map[string]bool),
 	}
 	for _, weight := range p.Weights {
 		for _, part := range weight.Parts {

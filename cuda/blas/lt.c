@@ -28,6 +28,7 @@ struct bs_lt {
     int (*pref_set)(void *, int, const void *, size_t);
     int (*pref_destroy)(void *);
     int (*choose)(void *, void *, void *, void *, void *, void *, void *, int, bs_choice *, int *);
+    int (*check)(void *, void *, void *, void *, void *, void *, const void *, bs_choice *);
     int (*matmul)(void *, void *, const void *, const void *, void *, const void *, void *,
                   const void *, const void *, void *, void *, void *, const uint64_t *, void *,
                   size_t, void *);
@@ -56,6 +57,7 @@ static int find_all(bs_lt *lt, char *why, size_t n) {
            find(l, &lt->pref_set, "cublasLtMatmulPreferenceSetAttribute", why, n) ||
            find(l, &lt->pref_destroy, "cublasLtMatmulPreferenceDestroy", why, n) ||
            find(l, &lt->choose, "cublasLtMatmulAlgoGetHeuristic", why, n) ||
+           find(l, &lt->check, "cublasLtMatmulAlgoCheck", why, n) ||
            find(l, &lt->matmul, "cublasLtMatmul", why, n);
 }
 
@@ -114,6 +116,13 @@ int bs_lt_choose(bs_lt *lt, const bs_product *p, size_t workspace, bs_choice *to
     }
     lt->pref_destroy(pref);
     return code ? -code : found;
+}
+
+int bs_lt_check(bs_lt *lt, const bs_product *p, const bs_choice *c, size_t *workspace) {
+    bs_choice told = {.status = 0};
+    int code = lt->check(lt->handle, p->desc, p->w, p->x, p->y, p->y, c->algorithm, &told);
+    *workspace = told.workspace;
+    return code ? code : told.status;
 }
 
 int bs_lt_run(bs_lt *lt, const bs_product *p, const bs_choice *c, uint64_t y, uint64_t x,

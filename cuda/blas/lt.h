@@ -32,6 +32,9 @@ int bs_lt_make(bs_lt *lt, bs_product *p, int type, int m, int n, int k, int ld);
 void bs_lt_drop(bs_lt *lt, bs_product *p);
 // At most count choices, the best first; their number, or minus the status.
 int bs_lt_choose(bs_lt *lt, const bs_product *p, size_t workspace, bs_choice *to, int count);
+// Whether the library does a product by a choice that was made for another number of rows, and what
+// workspace it then needs.
+int bs_lt_check(bs_lt *lt, const bs_product *p, const bs_choice *c, size_t *workspace);
 int bs_lt_run(bs_lt *lt, const bs_product *p, const bs_choice *c, uint64_t y, uint64_t x,
               uint64_t w, uint64_t workspace, size_t size, void *stream);
 

@@ -60,6 +60,17 @@ func (p *Product) Choices(workspace, count int) ([]Choice, error) {
 	return choices, nil
 }
 
+// Takes says whether the library does this product, within so many bytes of workspace, by an
+// algorithm that it chose for another number of rows.
+func (p *Product) Takes(c *Choice, workspace int) error {
+	var needs C.size_t
+	err := p.l.check("take the algorithm", C.bs_lt_check(p.l.lt, &p.p, &c.c, &needs))
+	if err == nil && int(needs) > workspace {
+		err = fmt.Errorf("the algorithm needs %d bytes of workspace; it gets %d", needs, workspace)
+	}
+	return err
+}
+
 // Run enqueues the product on a stream of the driver's. Addresses are the GPU's.
 func (p *Product) Run(c *Choice, y, x, w, workspace uint64, size int, stream unsafe.Pointer) error {
 	return p.l.check("multiply", C.bs_lt_run(p.l.lt, &p.p, &c.c, C.uint64_t(y), C.uint64_t(x),

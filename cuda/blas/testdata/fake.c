@@ -1,7 +1,8 @@
 // A libcublasLt for the tests: it checks descriptors, layouts, types, alignment and workspace as the
 // library does, and computes on the host: over K in eight runs, as kernels/linear does. With
-// BASALT_FAKE_BLAS=plain it takes one run, with =many one run where rows are more than 64, and with
-// =none its heuristic finds nothing.
+// BASALT_FAKE_BLAS=plain it takes one run, with =many one run where rows are more than 64, with
+// =idle it writes nothing, with =second its second algorithm is the one of eight runs, with =few its
+// algorithm is not for 7 rows, and with =none its heuristic finds nothing.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,20 @@ int cublasLtMatmulAlgoGetHeuristic(void *h, const desc *d, const layout *w, cons
     to->algorithm[0] = MAGIC;
     to->workspace = 4096;
     *found = 1;
+    if (!is("second") || count < 2) return OK;
+    to[1] = to[0];
+    to[1].algorithm[1] = 1;
+    *found = 2;
+    return OK;
+}
+
+int cublasLtMatmulAlgoCheck(void *h, const desc *d, const layout *w, const layout *x,
+                            const layout *c, const layout *y, const uint64_t *algorithm,
+                            choice *to) {
+    int code = !h || c != y || *algorithm != MAGIC ? INVALID : fits(d, w, x, y);
+    if (code || (is("few") && y->cols == 7)) return code ? code : UNSUPPORTED;
+    memset(to, 0, sizeof *to);
+    to->workspace = 4096;
     return OK;
 }
 
@@ -122,9 +137,10 @@ int cublasLtMatmul(void *h, const desc *d, const float *alpha, const uint16_t *w
     int code = !h || c != y || cl != yl || *alpha != 1 || *beta != 0 ? INVALID : fits(d, wl, xl, yl);
     if (code) return code;
     if (!algorithm || *algorithm != MAGIC || !workspace || size < 4096 || !stream) return INVALID;
-    int runs = is("plain") || (is("many") && yl->cols > 64) ? 1 : 8;
+    int other = is("plain") || (is("many") && yl->cols > 64) || (is("second") && !algorithm[1]);
+    int runs = other ? 1 : 8;
     memset(workspace, 0xa5, 4096); // it is the library's to spoil
-    for (uint64_t m = 0; m < yl->cols; m++)
+    for (uint64_t m = 0; m < yl->cols && !is("idle"); m++)
         for (uint64_t n = 0; n < yl->rows; n++)
             y[m * (uint64_t)yl->ld + n] = dot(w + n * (uint64_t)wl->ld, x + m * (uint64_t)xl->ld,
                                               (int)wl->rows, wl->type, runs);
