@@ -59,11 +59,18 @@ func TestResultsAreResumed(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	cut := run(ended, "TestStagesNameTests/cut", false)
-	done := readResults(file, "c")
+	onFake := passed
+	if onFake.Test, onFake.Simulated = "fake", true; onFake.append(file) != nil {
+		t.Error("a result of the fake was not written")
+	}
+	if simulated := readResults(file, "c", true); len(simulated) != 1 || !simulated[onFake.key()] {
+		t.Errorf("passed on the fake are %v", simulated)
+	}
+	done := readResults(file, "c", false)
 	if !done[passed.key()] || done[skipped.key()] || done[cut.key()] || len(done) != 1 {
 		t.Errorf("passed are %v", done)
 	}
-	if other := readResults(file, "d"); len(other) != 0 {
+	if other := readResults(file, "d", false); len(other) != 0 {
 		t.Errorf("another commit's are %v", other)
 	}
 }

@@ -10,20 +10,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // The test binary is also what `make gpu-bundle` makes for a machine with a GPU and without Go:
 // gpu-test correctness | sanitize | bench | all runs tests one by one as its own children, writes
-// each result as it comes, and skips what has passed when it is run again.
+// each result as it comes, and skips what has passed when it is run again. Where the environment
+// names the fake driver, tests run on that, results say that they are simulated, and none counts
+// for a GPU.
 
 // stageLimit ends a stage; what is left runs when it is started again.
 const stageLimit = 8 * time.Minute
 
+// Environment of a simulation alone: the tests of a stage that it takes, with commas; its limit.
+const (
+	simulatedTests = "BASALT_TEST_ONLY"
+	simulatedLimit = "BASALT_TEST_LIMIT"
+)
+
 // result is a line of gpu-results.jsonl.
 type result struct {
 	Stage, Test, Commit string
+	Simulated           bool // on the fake: it shows that the stage works, and nothing of a GPU
 	Time                time.Time
 	Seconds             float64
 	Pass                bool
@@ -69,20 +80,33 @@ func runBundle(stage string) int {
 	if stage == "all" {
 		names = []string{"correctness", "bench", "sanitize"}
 	}
+	limit, fake := stageLimit, os.Getenv(fakePath) != ""
+	only := strings.Split(os.Getenv(simulatedTests), ",")
 	var left []result
 	for _, name := range names {
 		for _, t := range stages()[name] {
-			left = append(left, result{Stage: name, Test: strings.Join(t, " "), argv: t})
+			if fake && only[0] != "" && !slices.Contains(only, t[0]) {
+				continue
+			}
+			left = append(left, result{
+				Stage: name, Test: strings.Join(t, " "), argv: t, Simulated: fake,
+			})
 		}
 	}
 	if left == nil {
 		fmt.Fprintln(os.Stderr, "usage: gpu-test correctness | sanitize | bench | all")
 		return 2
 	}
-	return runAll(left)
+	if fake {
+		fmt.Println("simulated: on the fake driver, which shows nothing of a GPU")
+		if d, err := time.ParseDuration(os.Getenv(simulatedLimit)); err == nil {
+			limit = d
+		}
+	}
+	return runAll(left, limit)
 }
 
-func runAll(list []result) int {
+func runAll(list []result, limit time.Duration) int {
 	self, err := os.Executable()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -91,9 +115,9 @@ func runAll(list []result) int {
 	line, _ := os.ReadFile(filepath.Join(filepath.Dir(self), "COMMIT"))
 	commit := strings.TrimSpace(string(line))
 	const file = "gpu-results.jsonl"
-	ctx, cancel := context.WithTimeout(context.Background(), stageLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	passed, code := readResults(file, commit), 0
+	passed, code := readResults(file, commit, list[0].Simulated), 0
 	for _, r := range list {
 		if r.Commit = commit; passed[r.key()] {
 			fmt.Println("passed before:", r.Test)
@@ -133,7 +157,13 @@ func (r *result) run(ctx context.Context, self string) {
 	}
 	args := append(append([]string(nil), t[1:]...), self, "-test.v", "-test.run", pattern)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	// What a test has started ends with it: a server would hold the GPU.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Env = append(os.Environ(), realGPU+"=1")
+	if r.Simulated {
+		cmd.Env = append(os.Environ(), simulation+"=1")
+	}
 	if len(t) > 1 {
 		cmd.Env = append(cmd.Env, smallShapes+"=1")
 	}
@@ -148,13 +178,13 @@ func (r *result) run(ctx context.Context, self string) {
 }
 
 func (r *result) append(file string) error {
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return err
 	}
 	line, err := json.Marshal(r)
 	if err == nil {
-		_, err = f.Write(append(line, '\n'))
+		_, err = f.Write(append(append(endLine(f), line...), '\n'))
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -162,8 +192,19 @@ func (r *result) append(file string) error {
 	return err
 }
 
-// readResults finds what has passed with this commit.
-func readResults(file, commit string) map[string]bool {
+// endLine is what ends a line that a run was killed in the middle of.
+func endLine(f *os.File) []byte {
+	var last [1]byte
+	if info, err := f.Stat(); err != nil || info.Size() == 0 {
+		return nil
+	} else if _, err := f.ReadAt(last[:], info.Size()-1); err != nil || last[0] == '\n' {
+		return nil
+	}
+	return []byte("\n")
+}
+
+// readResults finds what has passed with this commit, on a GPU or on the fake.
+func readResults(file, commit string, simulated bool) map[string]bool {
 	passed := make(map[string]bool)
 	f, err := os.Open(file)
 	if err != nil {
@@ -174,7 +215,8 @@ func readResults(file, commit string) map[string]bool {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var r result
-		if json.Unmarshal(lines.Bytes(), &r) == nil && r.Pass && r.Commit == commit {
+		if json.Unmarshal(lines.Bytes(), &r) == nil && r.Pass && r.Commit == commit &&
+			r.Simulated == simulated {
 			passed[r.key()] = true
 		}
 	}

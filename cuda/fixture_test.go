@@ -17,12 +17,16 @@ import (
 )
 
 // Environment: the path of the fake driver, or that the tests run on a GPU; that they do so under a
-// tool that makes them slow.
+// tool that makes them slow; that measurements are gone through on the fake, at a tiny shape.
 const (
 	fakePath    = "BASALT_TEST_FAKE_CUDA"
 	realGPU     = "BASALT_TEST_GPU"
 	smallShapes = "BASALT_TEST_SMALL"
+	simulation  = "BASALT_TEST_SIMULATION"
 )
+
+// simulated says that a measurement is only gone through.
+func simulated() bool { return os.Getenv(realGPU) == "" && os.Getenv(simulation) != "" }
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 

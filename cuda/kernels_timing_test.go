@@ -16,20 +16,33 @@ import (
 	"basalt/runtime"
 )
 
-// timed opens a GPU for a measurement. Nothing is measured on the fake.
-func timed(t *testing.T) *checker {
+// timed opens a GPU for a measurement. Nothing is measured on the fake: there, a measurement that
+// can be gone through at a tiny shape is, where that is asked for.
+func timed(t *testing.T, tiny bool) *checker {
 	t.Helper()
-	if os.Getenv(realGPU) == "" {
-		t.Skip("a measurement needs a GPU: make gpu-bundle, then gpu-test bench there")
-	}
+	needMeasurable(t, tiny)
 	d, _ := openFake(t, fake.Healthy(), Config{})
 	t.Logf("%s, %s", d.gpu.Name, d.Info().Features)
 	return newChecker(t, d)
 }
 
+func needMeasurable(t *testing.T, tiny bool) {
+	t.Helper()
+	switch {
+	case os.Getenv(realGPU) != "":
+	case simulated() && tiny:
+		t.Log("simulated: these are no measurements")
+	default:
+		t.Skip("a measurement needs a GPU: make gpu-bundle, then gpu-test bench there")
+	}
+}
+
 // best gives the shortest time of a launch out of five runs of many.
 func (c *checker) best(l driver.Launch) (time.Duration, error) {
-	const reps = 50
+	reps := 50
+	if simulated() {
+		reps = 1
+	}
 	list := make([]driver.Launch, reps)
 	for i := range list {
 		list[i] = l
@@ -40,7 +53,7 @@ func (c *checker) best(l driver.Launch) (time.Duration, error) {
 		if err := errors.Join(c.stream.Launch(list), c.stream.Wait()); err != nil {
 			return 0, err
 		}
-		least = min(least, time.Since(start)/reps)
+		least = min(least, time.Since(start)/time.Duration(reps))
 	}
 	return least, nil
 }
@@ -58,7 +71,7 @@ func (c *checker) launch(name string, grid [3]uint32, args ...any) driver.Launch
 // TestTimeOfProducts prints GB/s of decode's products, beside that of reading memory (a product
 // of 32 Ki outputs and one row), and TFLOP/s of prefill's, for an 8B model's widest matrix.
 func TestTimeOfProducts(t *testing.T) {
-	c := timed(t)
+	c := timed(t, false)
 	const n, k, most = 14336, 4096, 4096
 	x, err1 := c.upload(bytesOf(c.random(most * k / 4)))
 	more, err2 := c.alloc(4 * most * k)
@@ -107,7 +120,7 @@ func TestTimeOfProducts(t *testing.T) {
 
 // TestTimeOfAttention prints a prefill of 4,096 tokens by each kernel.
 func TestTimeOfAttention(t *testing.T) {
-	c := timed(t)
+	c := timed(t, false)
 	const heads, kv, dim, n, block = 32, 8, 128, 4096, 16
 	per := perToken(runtime.Heads{Query: heads, KV: kv, Dim: dim}, runtime.BF16)
 	q, err1 := c.alloc(4 * n * heads * dim)
@@ -142,7 +155,7 @@ func TestTimeOfAttention(t *testing.T) {
 
 // TestTimeOfLaunches prints what a kernel costs beside its work: in a list and in a graph.
 func TestTimeOfLaunches(t *testing.T) {
-	c := timed(t)
+	c := timed(t, false)
 	x, err := c.upload(bytesOf(c.random(64)))
 	if err != nil {
 		t.Fatal(err)

@@ -166,6 +166,12 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t n, void *stream) {
     return cuMemcpyDtoH_v2(to, from, n);
 }
 
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t n, void *stream) {
+    (void)stream;
+    if (!memory_has(to, n)) return broke(ILLEGAL_ADDRESS, "a copy to outside live memory");
+    return copy((void *)(uintptr_t)to, (void *)(uintptr_t)from, n, from);
+}
+
 int cuMemsetD8_v2(uint64_t at, unsigned char v, size_t n) {
     int code = ready();
     if (code) return code;
