@@ -73,6 +73,8 @@ type Model struct {
 	// Defaults is what requests take for what they leave out, from generation_config.json.
 	Defaults   Defaults
 	MaxContext int // tokens of prompt and answer together
+	// CacheType is the data type of the KV cache in lower case, for /metrics; may be empty.
+	CacheType string
 	// Architecture is the family's name in the model's files, as "LlamaForCausalLM"; may be empty.
 	Architecture string
 	Device       runtime.DeviceInfo

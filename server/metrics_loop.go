@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -13,7 +14,7 @@ type loopCollector struct {
 	running, waiting, kvUsage, preempts, cache *prometheus.Desc
 	steps, failedSteps, stepTokens             *prometheus.Desc
 	prompts, generated, finished               *prometheus.Desc
-	blocksUsed, blocksTotal                    *prometheus.Desc
+	blocksUsed, blocksTotal, tokensTotal       *prometheus.Desc
 	reasons, sleep, adapters                   *prometheus.Desc
 	absent                                     []*prometheus.Desc
 }
@@ -41,8 +42,7 @@ func newLoopCollector(models []*model) *loopCollector {
 		kvUsage:  desc("vllm:kv_cache_usage_perc", "Share of the KV cache in use, 0 to 1."),
 		preempts: desc("vllm:num_preemptions_total", "Sequences that had to be computed again."),
 		cache: desc("vllm:cache_config_info", "Shape of the KV cache; the value is 1.",
-			"block_size",
-			"num_gpu_blocks"),
+			"block_size", "cache_dtype", "num_gpu_blocks"),
 		steps:       desc("basalt_steps_total", "Steps of the device."),
 		failedSteps: desc("basalt_failed_steps_total", "Steps that the device failed."),
 		stepTokens: desc("basalt_step_tokens_total",
@@ -52,6 +52,7 @@ func newLoopCollector(models []*model) *loopCollector {
 		finished:    desc("basalt_finished_sequences_total", "Sequences that ended."),
 		blocksUsed:  desc("basalt_kv_blocks_used", "Blocks of the KV cache in use."),
 		blocksTotal: desc("basalt_kv_blocks", "Blocks of the KV cache."),
+		tokensTotal: desc("basalt_kv_tokens", "Tokens that the KV cache holds."),
 		reasons: desc("vllm:num_requests_waiting_by_reason", "Sequences that wait, and why.",
 			"reason"),
 		sleep: desc("vllm:engine_sleep_state", "1 for the state that holds; it never sleeps.",
@@ -71,6 +72,7 @@ func (c *loopCollector) Describe(ch chan<- *prometheus.Desc) {
 		c.reasons, c.sleep, c.adapters, c.running, c.waiting, c.kvUsage, c.preempts,
 		c.cache, c.steps, c.failedSteps,
 		c.stepTokens, c.prompts, c.generated, c.finished, c.blocksUsed, c.blocksTotal,
+		c.tokensTotal,
 	}, c.absent...) {
 		ch <- d
 	}
@@ -88,8 +90,10 @@ func (c *loopCollector) Collect(ch chan<- prometheus.Metric) {
 		put(c.waiting, prometheus.GaugeValue, float64(s.Waiting))
 		put(c.kvUsage, prometheus.GaugeValue, float64(s.BlocksUsed)/float64(max(1, s.BlocksTotal)))
 		put(c.preempts, prometheus.CounterValue, float64(s.Preemptions))
-		put(c.cache, prometheus.GaugeValue, 1, strconv.Itoa(m.Loop.Config().BlockSize),
+		size := m.Loop.Config().BlockSize
+		put(c.cache, prometheus.GaugeValue, 1, strconv.Itoa(size), cmp.Or(m.CacheType, "auto"),
 			strconv.Itoa(s.BlocksTotal))
+		put(c.tokensTotal, prometheus.GaugeValue, float64(s.BlocksTotal*size))
 		put(c.steps, prometheus.CounterValue, float64(s.Steps))
 		put(c.failedSteps, prometheus.CounterValue, float64(s.FailedSteps))
 		put(c.stepTokens, prometheus.CounterValue, float64(s.StepTokens))

@@ -30,7 +30,7 @@ func testMetricsCountWhatWasServed(t *testing.T, start starter) {
 		`vllm:request_decode_time_seconds_count{engine="0",model_name="tiny"} 2`,
 		`vllm:request_inference_time_seconds_count{engine="0",model_name="tiny"} 2`,
 		`vllm:request_max_num_generation_tokens_sum{engine="0",model_name="tiny"} 6`,
-		`vllm:cache_config_info{block_size="16",engine="0",model_name="tiny",num_gpu_blocks=`,
+		`vllm:cache_config_info{block_size="16",cache_dtype="auto",engine="0",model_name="tiny",`,
 		`vllm:kv_cache_usage_perc{engine="0",model_name="tiny"} 0`,
 		`basalt_requests_refused_total 1`,
 	} {

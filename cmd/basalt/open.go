@@ -33,6 +33,7 @@ type opened struct {
 	loop       *batcher.Loop
 	steps      *server.Steps
 	maxContext int
+	cacheType  runtime.DType
 }
 
 // close stops the loop and releases what the model holds.
@@ -42,6 +43,9 @@ func (o *opened) close(ctx context.Context) error {
 
 // openDevice finds the device that --device names.
 func openDevice(f *modelFlags) (runtime.Device, error) {
+	if err := f.checkKVDType(); err != nil {
+		return nil, err
+	}
 	switch f.Device {
 	case "cpu":
 		return cpu.New(cpu.Config{Threads: f.Threads, ISA: f.ISA})
@@ -146,7 +150,7 @@ func (f *modelFlags) finish(ctx context.Context, o *opened, dev runtime.Device) 
 	if err := f.compile(ctx, o, dev, opts); err != nil {
 		return err
 	}
-	o.maxContext = opts.MaxContext
+	o.maxContext, o.cacheType = opts.MaxContext, opts.KVDType
 	cfg := batcher.Config{
 		MaxTokens: opts.MaxTokens, MaxSeqs: opts.MaxSeqs, MaxContext: opts.MaxContext,
 		BlockSize: blockSize, NumBlocks: o.exec.NumBlocks(), MaxWaiting: f.MaxQueue,

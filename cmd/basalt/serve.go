@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -130,6 +131,7 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	end()
+	logCaches(cfg.Logger, models)
 	c.phases.log(cfg.Logger)
 	time.AfterFunc(time.Second, ready) // the first answers come first
 	announce(cfg, l.Addr().String(), models)
@@ -142,6 +144,16 @@ func (c *serveCmd) serve(ctx context.Context, l net.Listener, dev runtime.Device
 	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout+drainGrace)
 	defer cancel()
 	return errors.Join(s.Shutdown(drain), <-served)
+}
+
+// logCaches says what each model's KV cache is and holds.
+func logCaches(l *zap.Logger, models []*opened) {
+	for _, m := range models {
+		tokens := m.exec.NumBlocks() * blockSize
+		perToken := m.model.Program.KV.BytesPerToken(m.cacheType)
+		l.Info("KV cache", zap.String("model", m.name), zap.Stringer("type", m.cacheType),
+			zap.Int("tokens", tokens), zap.String("memory", formatBytes(int64(tokens*perToken))))
+	}
 }
 
 // drainGrace is what the server has beyond the streams' deadline, to write their last events.
@@ -158,6 +170,7 @@ func (o *opened) served(dev runtime.DeviceInfo) server.Model {
 			Temperature: &p.Temperature, TopP: &p.TopP, TopK: p.TopK, MinP: p.MinP,
 			RepetitionPenalty: p.RepetitionPenalty,
 		},
-		MaxContext: o.maxContext, Device: dev, Created: time.Now(),
+		MaxContext: o.maxContext, CacheType: strings.ToLower(o.cacheType.String()), Device: dev,
+		Created: time.Now(),
 	}
 }

@@ -57,6 +57,23 @@ func defaultKVDType(m *models.Model) runtime.DType {
 	return runtime.F32
 }
 
+// checkKVDType refuses a type of the cache that nobody knows or that the device does not have,
+// before a device is opened and a model read.
+func (f *modelFlags) checkKVDType() error {
+	if f.KVDtype == "" {
+		return nil
+	}
+	d, err := runtime.ParseKVDType(f.KVDtype)
+	if err != nil {
+		return fmt.Errorf("--kv-dtype: %w", err)
+	}
+	if d == runtime.INT8 && (f.Device == "cuda" || f.Device == "neuron") {
+		return fmt.Errorf("--kv-dtype %s: device %s keeps its cache in f32 or bf16; leave "+
+			"--kv-dtype out, or give --device cpu", f.KVDtype, f.Device)
+	}
+	return nil
+}
+
 func (f *modelFlags) parseTypes(o *runtime.CompileOptions) error {
 	var err error
 	if f.KVDtype != "" {
