@@ -173,6 +173,53 @@ func measureLongContext(b *testing.B, dtype runtime.DType) {
 	measure("prefill", 8<<10, 512)
 }
 
+// BenchmarkCacheInBytes decodes one sequence of the 1B shape in Q4_0 behind a long context, with
+// the cache in BF16 and in bytes in turn. It gives the rate of each by its median, the median of
+// the ratios of neighbouring steps, and the milliseconds of attention in a step.
+func BenchmarkCacheInBytes(b *testing.B) {
+	for _, context := range []int{8 << 10, 32 << 10} {
+		b.Run(fmt.Sprintf("%dk", context>>10), func(b *testing.B) { decodeInTurn(b, context) })
+	}
+}
+
+func decodeInTurn(b *testing.B, context int) {
+	names := []runtime.DType{runtime.BF16, runtime.INT8}
+	m, dev := publishedShape(b, runtime.Q4_0), open(b, Config{})
+	var execs [2]*executable
+	var batches [2]*runtime.Batch
+	for i, kv := range names {
+		o := longOptions
+		o.KVBytes, o.KVDType, o.MaxContext = 5<<28, kv, context+16
+		execs[i] = compile(b, dev, m.Program, m.Checkpoint, o).(*executable)
+		fillCache(execs[i])
+		x := newBatcher(o)
+		x.lens[0] = context - 1
+		x.add(0, []int32{1}, false)
+		batches[i] = &x.b
+		stepOnce(b, execs[i], &x.b)
+		execs[i].startProfile()
+	}
+	var ratios []float64
+	var times [2][]float64
+	for b.Loop() {
+		for i := range execs {
+			start := time.Now()
+			stepOnce(b, execs[i], batches[i])
+			times[i] = append(times[i], time.Since(start).Seconds())
+		}
+		n := len(ratios)
+		ratios = append(ratios, times[0][n]/times[1][n])
+	}
+	for i, name := range names {
+		busy := attentionSeconds(execs[i]) / float64(dev.info.Threads) / float64(len(ratios))
+		slices.Sort(times[i])
+		b.ReportMetric(1/times[i][len(ratios)/2], "tok/s-"+name.String())
+		b.ReportMetric(busy*1e3, "ms-attention-"+name.String())
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "times")
+}
+
 func attentionSeconds(e *executable) float64 {
 	for _, t := range e.profile() {
 		if t.name == "attention" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +16,12 @@ import (
 
 type evalCmd struct {
 	modelFlags
-	Model   string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
-	Text    string `required:"" type:"existingfile" placeholder:"FILE" help:"Text to predict (UTF-8). It is cut into chunks of --ctx tokens (default 512); the second half of each counts."`
-	Against string `placeholder:"MODEL" help:"Model to compare with, such as the unquantised one."`
-	Chunks  int    `placeholder:"N" help:"Chunks to evaluate (default: all)."`
-	Special bool   `help:"Read control tokens that the text spells as such; llama-perplexity does not."`
+	Model     string `arg:"" help:"Model: a directory with safetensors, or a .gguf file."`
+	Text      string `required:"" type:"existingfile" placeholder:"FILE" help:"Text to predict (UTF-8). It is cut into chunks of --ctx tokens (default 512); the second half of each counts."`
+	Against   string `placeholder:"MODEL" help:"Model to compare with, such as the unquantised one."`
+	AgainstKV string `name:"against-kv-dtype" placeholder:"TYPE" help:"Precision of the other model's KV cache (default: --kv-dtype, or its own)."`
+	Chunks    int    `placeholder:"N" help:"Chunks to evaluate (default: all)."`
+	Special   bool   `help:"Read control tokens that the text spells as such; llama-perplexity does not."`
 }
 
 // evalContext is the length of a chunk where --ctx does not say, as in llama-perplexity.
@@ -50,6 +52,11 @@ func (c *evalCmd) Run(ctx context.Context) error {
 	if n := len(text); n > 0 && text[n-1] == '\n' { // as llama-perplexity does
 		text = text[:n-1]
 	}
+	if c.AgainstKV != "" {
+		if err := c.plain().checkKVDType(); err != nil {
+			return fmt.Errorf("--against-kv-dtype: %w", err)
+		}
+	}
 	dev, err := openDevice(&c.modelFlags)
 	if err != nil {
 		return err
@@ -57,9 +64,7 @@ func (c *evalCmd) Run(ctx context.Context) error {
 	var other *judged
 	model, err := c.open(ctx, dev, c.Model, string(text))
 	if err == nil && c.Against != "" {
-		plain := *c
-		plain.Quantize = ""
-		other, err = plain.open(ctx, dev, c.Against, string(text))
+		other, err = c.plain().open(ctx, dev, c.Against, string(text))
 	}
 	if err == nil {
 		var r eval.Result
@@ -68,6 +73,13 @@ func (c *evalCmd) Run(ctx context.Context) error {
 		}
 	}
 	return errors.Join(err, model.close(), other.close(), dev.Close())
+}
+
+// plain is the command for the model to compare with: its weights as they are.
+func (c *evalCmd) plain() *evalCmd {
+	p := *c
+	p.Quantize, p.KVDtype = "", cmp.Or(c.AgainstKV, c.KVDtype)
+	return &p
 }
 
 // open compiles a model with cache for one chunk.
