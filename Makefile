@@ -114,6 +114,7 @@ bench-report: build ## the record as one HTML page and one image, in dist/
 CHROMIUM = $$(command -v chromium || command -v chromium-browser)
 test-report: ## look at the report in a browser (headless Chromium), wide and narrow
 	@command -v chromium chromium-browser >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || { echo "Chromium is missing, and apt-get cannot install it"; exit 1; }
+	$(if $(SHOTS),@mkdir -p $(SHOTS))
 	CHROMIUM=$(CHROMIUM) SHOTS=$(SHOTS) $(GO) test -count=1 -run Chromium -v ./bench/page
 
 bench-screenshots: SHOTS = $(CURDIR)/docs/images

@@ -118,11 +118,16 @@ func (b *browser) inspect(file string, width int) {
 	}
 }
 
+// shotHeight shows bars, curves and rooflines of one machine.
+const shotHeight = 2000
+
 // shot is a picture of the page's beginning. Where SHOTS names a folder, the record's is put there.
 func (b *browser) shot(file string, width int) image.Image {
-	host := b.write("host.html", fmt.Sprintf(frame, filepath.Base(file), width, 1500))
+	page := fmt.Sprintf(frame, filepath.Base(file), width, shotHeight)
+	host := b.write("host.html", page)
 	shot := filepath.Join(b.dir, "shot.png")
-	b.run("--screenshot="+shot, fmt.Sprintf("--window-size=%d,%d", width, 1500), "file://"+host)
+	size := fmt.Sprintf("--window-size=%d,%d", width, shotHeight)
+	b.run("--screenshot="+shot, size, "file://"+host)
 	data, err := os.ReadFile(shot)
 	if err != nil {
 		b.t.Fatal(err)

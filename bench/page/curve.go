@@ -70,7 +70,7 @@ func (v *curve) draw(c canvas, x, y float64) {
 	}
 	p := newPlot(c, x, y, chartHeight, linear(across*1.1), linear(up))
 	c.text(point{x + 8, y + 18}, anchorStart, v.title(), styleInk)
-	c.text(point{p.right - 40, y + 18}, anchorEnd, "p50", styleSeries)
+	c.text(point{p.right - 52, y + 18}, anchorEnd, "p50", styleSeries)
 	c.text(point{p.right, y + 18}, anchorEnd, "p99 ms", styleSecond)
 	p.levels()
 	p.below("tok/s of all clients, at " + v.commit)
@@ -86,6 +86,7 @@ func (v *curve) draw(c canvas, x, y float64) {
 			bench.Digits(l.rate), v.what, bench.Digits(l.p50), bench.Digits(l.p99))
 		p.dot(slow[i], tip, styleSecond)
 		p.dot(middle[i], tip, styleSeries)
-		p.text(point{middle[i].x, middle[i].y - 7}, anchorMiddle, fmt.Sprint(l.clients), styleMuted)
+		beside := point{middle[i].x + 7, middle[i].y + 5}
+		p.text(beside, anchorStart, fmt.Sprint(l.clients), styleMuted)
 	}
 }
