@@ -116,7 +116,7 @@ INL vi vi_load_pairs(const uint8_t *p) {
 
 // s + the products of each pair with one pair y, both exact.
 INL vi vi_dot_pairs(vi s, vi x, int32_t y) {
-    return _mm512_add_epi32(s, _mm512_madd_epi16(x, vi_set(y)));
+    return _mm512_dpwssd_epi32(s, x, vi_set(y));
 }
 
 INL vf vf_load_f16(const uint8_t *p) {

@@ -147,26 +147,29 @@ INL void vi_store_s16(int16_t *p, vi x) {
     vst1q_s16(p + 8, vcombine_s16(vqmovn_s32(x.c), vqmovn_s32(x.d)));
 }
 
-// Sixteen pairs of signed bytes, widened to 16 bits each.
+// Sixteen pairs of signed bytes, widened to 16 bits each: all first ones, then all second ones.
 INL vi vi_load_pairs(const uint8_t *p) {
-    int8x16_t x = vld1q_s8((const int8_t *)p), y = vld1q_s8((const int8_t *)p + 16);
-    return (vi){vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(x))),
-                vreinterpretq_s32_s16(vmovl_s8(vget_high_s8(x))),
-                vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(y))),
-                vreinterpretq_s32_s16(vmovl_s8(vget_high_s8(y)))};
-}
-
-INL int32x4_t add_dot(int32x4_t s, int32x4_t x, int16x8_t y) {
-    int16x8_t c = vreinterpretq_s16_s32(x);
-    int32x4_t low = vmull_s16(vget_low_s16(c), vget_low_s16(y));
-    return vaddq_s32(s, vpaddq_s32(low, vmull_high_s16(c, y)));
+    int8x16x2_t x = vld2q_s8((const int8_t *)p);
+    return (vi){vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(x.val[0]))),
+                vreinterpretq_s32_s16(vmovl_high_s8(x.val[0])),
+                vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(x.val[1]))),
+                vreinterpretq_s32_s16(vmovl_high_s8(x.val[1]))};
 }
 
 // s + the products of each pair with one pair y, both exact.
 INL vi vi_dot_pairs(vi s, vi x, int32_t y) {
-    int16x8_t v = vreinterpretq_s16_s32(vdupq_n_s32(y));
-    return (vi){add_dot(s.a, x.a, v), add_dot(s.b, x.b, v), add_dot(s.c, x.c, v),
-                add_dot(s.d, x.d, v)};
+    int16x8_t a = vreinterpretq_s16_s32(x.a), b = vreinterpretq_s16_s32(x.b);
+    int16x8_t c = vreinterpretq_s16_s32(x.c), d = vreinterpretq_s16_s32(x.d);
+    int16x4_t pair = vreinterpret_s16_s32(vdup_n_s32(y));
+    s.a = vmlal_lane_s16(s.a, vget_low_s16(a), pair, 0);
+    s.b = vmlal_high_lane_s16(s.b, a, pair, 0);
+    s.c = vmlal_lane_s16(s.c, vget_low_s16(b), pair, 0);
+    s.d = vmlal_high_lane_s16(s.d, b, pair, 0);
+    s.a = vmlal_lane_s16(s.a, vget_low_s16(c), pair, 1);
+    s.b = vmlal_high_lane_s16(s.b, c, pair, 1);
+    s.c = vmlal_lane_s16(s.c, vget_low_s16(d), pair, 1);
+    s.d = vmlal_high_lane_s16(s.d, d, pair, 1);
+    return s;
 }
 
 INL float32x4_t four_halves(const uint8_t *p) {
