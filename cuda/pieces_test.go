@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"basalt/cuda/fake"
@@ -110,5 +111,27 @@ func TestRandomWeightsStayOffTheHost(t *testing.T) {
 	got := inChunks(t, e, []int32{1, 2, 3}, []int{3}, o)
 	if slices.ContainsFunc(got, func(v float32) bool { return v != v || v > 100 || v < -100 }) {
 		t.Error("some logits are no sane numbers")
+	}
+}
+
+// TestRandomModelThatDoesNotFit: 16 GB of weights are refused on a GPU of 2 GiB before a kernel has
+// run, and before the host has made any of them.
+func TestRandomModelThatDoesNotFit(t *testing.T) {
+	needFake(t)
+	dev, f := openFake(t, fake.Healthy(), Config{})
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	m := dummy(t, "llama-3.1-8b", models.DummySpec{Seed: 1, OnDevice: true})
+	_, err := dev.Compile(t.Context(), m.Program, m.Checkpoint, testOptions)
+	goruntime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "weights 15") ||
+		!strings.Contains(err.Error(), "MiB are free") {
+		t.Errorf("the refusal is %v", err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 24<<20 {
+		t.Errorf("the host allocated %d MiB", took>>20)
+	}
+	if n := f.State().Launches; n != 0 {
+		t.Errorf("%d kernels ran before the refusal", n)
 	}
 }

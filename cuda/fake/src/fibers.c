@@ -9,7 +9,8 @@
 #include "../../../kernels/common/basalt.h"
 
 enum { RUNNING, AT_WARP, AT_BLOCK, POLLING, ENDED };
-enum { STACK = 128 << 10 };
+// Stacks lie apart by an odd number of lines, so that their tops share a cache.
+enum { STACK = 128 << 10, APART = STACK + 9 * 64 };
 
 typedef struct {
     void *sp;
@@ -27,13 +28,15 @@ static kernel_fn *body;
 static const word *arguments;
 static const char *failure;
 static long progress;
+static int arrived; // at the warp's collective, since its lanes were started
 
 #if defined(__x86_64__)
-// Saves the callee's registers and the stack pointer, and takes up the other stack.
+// Saves the callee's registers and the stack pointer, and takes up the other stack. It jumps back,
+// as the processor foretells returns by the calls of the stack that is left.
 __attribute__((naked, noinline)) static void change(void **from, void *to) {
     __asm__("push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"
             "mov %rsp, (%rdi); mov %rsi, %rsp\n"
-            "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp; ret");
+            "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp; pop %rcx; jmp *%rcx");
 }
 
 static void prepare(fiber *f, void (*entry)(void)) {
@@ -61,9 +64,19 @@ static void prepare(fiber *f, void (*entry)(void)) {
 }
 #endif
 
+// The warp's next lane goes on, or else the scheduler.
 static void wait_at(int state) {
-    self->state = state;
-    change(&self->sp, scheduler);
+    fiber *from = self, *to = self + 1;
+    unsigned next = threadIdx.x + 1;
+    from->state = state;
+    arrived += state == AT_WARP;
+    if (next % 32 == 0 || next == blockDim.x || to->state != RUNNING) {
+        change(&from->sp, scheduler);
+        return;
+    }
+    self = to;
+    threadIdx.x = next;
+    change(&from->sp, to->sp);
 }
 
 void bs_meet_block(void) { wait_at(AT_BLOCK); }
@@ -99,8 +112,12 @@ static void resume(int i) {
 static const char *run_warp(int first, int last) {
     for (;;) {
         int waiting = 0, polling = 0, elsewhere = 0;
+        arrived = 0;
         for (int i = first; i < last; i++) {
             if (fibers[i].state == RUNNING) resume(i);
+        }
+        if (arrived == last - first) waiting = arrived;
+        for (int i = waiting ? last : first; i < last; i++) {
             waiting += fibers[i].state == AT_WARP;
             polling += fibers[i].state == POLLING;
             elsewhere += fibers[i].state != AT_WARP;
@@ -143,11 +160,11 @@ static const char *run_block(int threads) {
 
 static int make_stacks(void) {
     if (fibers[0].stack) return 1;
-    size_t size = (size_t)STACK * MAX_THREADS;
+    size_t size = (size_t)APART * MAX_THREADS;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     char *all = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (all == MAP_FAILED) return 0;
-    for (int i = 0; i < MAX_THREADS; i++) fibers[i].stack = all + (size_t)i * STACK;
+    for (int i = 0; i < MAX_THREADS; i++) fibers[i].stack = all + (size_t)i * APART;
     return 1;
 }
 

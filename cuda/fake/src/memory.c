@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "fake.h"
 
@@ -21,6 +22,34 @@ static const uint64_t reserved = (uint64_t)64 << 30;
 
 static uint64_t pages(uint64_t n) { return (n + PAGE - 1) / PAGE * PAGE; }
 
+// Fresh memory holds no numbers: all bits are set. What is long is mapped to a file of such bytes
+// again and again, so that pages that nobody writes to cost nothing.
+static int fresh(char *at, uint64_t size) {
+    static int file = -1;
+    enum { LONG = 4 << 20 };
+    if (size < LONG) {
+        if (mprotect(at, pages(size), PROT_READ | PROT_WRITE)) return -1;
+        memset(at, 0xff, size);
+        return 0;
+    }
+    if (file < 0) {
+        char *all = NULL;
+        file = memfd_create("fresh", MFD_CLOEXEC);
+        if (file < 0 || ftruncate(file, LONG)) return -1;
+        all = mmap(NULL, LONG, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (all == MAP_FAILED) return -1;
+        memset(all, 0xff, LONG);
+        munmap(all, LONG);
+    }
+    for (uint64_t from = 0; from < pages(size); from += LONG) {
+        uint64_t n = pages(size) - from;
+        if (mmap(at + from, n < LONG ? n : LONG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+                 file, 0) == MAP_FAILED)
+            return -1;
+    }
+    return 0;
+}
+
 int memory_take(uint64_t *at, uint64_t size) {
     if (!space) {
         space = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -31,9 +60,8 @@ int memory_take(uint64_t *at, uint64_t size) {
         next + need > reserved) {
         return size == 0 ? INVALID_VALUE : OUT_OF_MEMORY;
     }
-    if (mprotect(space + next, pages(size), PROT_READ | PROT_WRITE)) return OUT_OF_MEMORY;
+    if (fresh(space + next, size)) return OUT_OF_MEMORY;
     *at = (uint64_t)(uintptr_t)(space + next);
-    memset(space + next, 0xff, size); // fresh memory holds no numbers
     live[num_live++] = (allocation){*at, size};
     next += need;
     used += size;
@@ -43,8 +71,8 @@ int memory_take(uint64_t *at, uint64_t size) {
 int memory_give(uint64_t at) {
     for (int i = 0; i < num_live; i++) {
         if (live[i].at != at) continue;
-        madvise((void *)(uintptr_t)at, pages(live[i].size), MADV_DONTNEED);
-        mprotect((void *)(uintptr_t)at, pages(live[i].size), PROT_NONE);
+        mmap((void *)(uintptr_t)at, pages(live[i].size), PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
         used -= live[i].size;
         live[i] = live[--num_live];
         return OK;
