@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -221,6 +222,39 @@ func BenchmarkReceive(b *testing.B) {
 	f(210_000, 4)
 	f(400_000, 8)
 	f(1_000_000, 16) // more than it can
+}
+
+// BenchmarkPauses is the time that the machine takes from programs that only read the clock, one a
+// processor: where that is more than a hundredth, the p99 of BenchmarkReceive is the machine's.
+func BenchmarkPauses(b *testing.B) {
+	const span = 2 * time.Second
+	for b.Loop() {
+		lost := make([]time.Duration, runtime.NumCPU())
+		var wg sync.WaitGroup
+		for i := range lost {
+			wg.Go(func() { lost[i] = pauses(span) })
+		}
+		wg.Wait()
+		sum := time.Duration(0)
+		for _, d := range lost {
+			sum += d
+		}
+		b.ReportMetric(100*float64(sum)/float64(span)/float64(len(lost)), "%-lost")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// pauses is how long the clock ran while this did not, in pieces over a tenth of a millisecond.
+func pauses(span time.Duration) time.Duration {
+	began, lost := time.Now(), time.Duration(0)
+	for last := began; last.Sub(began) < span; {
+		now := time.Now()
+		if gap := now.Sub(last); gap > 100*time.Microsecond {
+			lost += gap
+		}
+		last = now
+	}
+	return lost
 }
 
 // BenchmarkParse is the cost of one event without the network.
