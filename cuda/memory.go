@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"os"
 
 	"basalt/cuda/driver"
 	"basalt/runtime"
@@ -132,13 +133,20 @@ func (k *compiler) sizeCache(p *runtime.Program) error {
 		return err
 	}
 	need := k.w.need() + work
-	left := free - need
+	left, asked := free-need, k.opt.KVBytes
 	if k.opt.KVBytes == 0 {
 		k.opt.KVBytes = max(left, 1)
 	}
 	blocks, err := runtime.NumKVBlocks(p, k.opt)
 	cache := int64(blocks) * int64(k.opt.BlockSize) * int64(p.KV.BytesPerToken(k.opt.KVDType))
 	if left < 0 || err == nil && cache > left {
+		if len(k.w.proved) > 0 { // our own kernels need no second copies
+			fmt.Fprintln(os.Stderr, "basalt: cuBLASLt's copies of matrices do not fit: our own "+
+				"kernels multiply")
+			clear(k.w.proved)
+			k.opt.KVBytes = asked
+			return k.sizeCache(p)
+		}
 		return fmt.Errorf("it needs %d MiB on the GPU (weights %d, work and reserve %d, cache %d) "+
 			"and %d MiB are free: quantise it (basalt quantize), give a shorter context or less "+
 			"cache (--ctx, --kv-memory), or take another device (--device cpu)",

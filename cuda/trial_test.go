@@ -76,3 +76,46 @@ func TestTrialsAreBounded(t *testing.T) {
 		t.Errorf("the metrics lack the trials: %v\n%s", err, &text)
 	}
 }
+
+// TestCopiesForTheLibraryGiveWay: where a model fits only without the matrices that lie on the GPU
+// twice, it is loaded, and our kernels multiply.
+func TestCopiesForTheLibraryGiveWay(t *testing.T) {
+	needFake(t)
+	lib := buildLibrary(t, "blas/testdata/fake.c", "libcublasLt.so.13")
+	t.Setenv("BASALT_FAKE_BLAS", "ours")
+	p, c := newModel(t, "llama", "many", runtime.BF16)
+	plans := func(t *testing.T, memory uint64, cfg Config) (n int, err error) {
+		s := fake.Healthy()
+		s.TotalMemory = memory
+		d, _ := openFake(t, s, cfg)
+		if d.library != nil {
+			d.library.rows, d.library.limit = []int{1, 65}, time.Minute
+		}
+		e, err := d.Compile(t.Context(), p, c, testOptions)
+		if err != nil {
+			return 0, err
+		}
+		n = len(e.(*executable).plans)
+		return n, e.Close()
+	}
+	least, enough := uint64(300<<20), uint64(600<<20)
+	t.Run("search", func(t *testing.T) {
+		for enough-least > 1<<14 {
+			if _, err := plans(t, (least+enough)/2, Config{}); err != nil {
+				least = (least + enough) / 2
+			} else {
+				enough = (least + enough) / 2
+			}
+		}
+	})
+	t.Run("tight", func(t *testing.T) {
+		if n, err := plans(t, enough, Config{BLAS: lib}); n != 0 || err != nil {
+			t.Errorf("the library multiplies by %d matrices, %v", n, err)
+		}
+	})
+	t.Run("wide", func(t *testing.T) {
+		if n, err := plans(t, enough+64<<20, Config{BLAS: lib}); n == 0 || err != nil {
+			t.Errorf("the library does not multiply, %v", err)
+		}
+	})
+}
