@@ -216,7 +216,7 @@ func TestAttentionOverBytes(t *testing.T) {
 // for any chunking, number of threads and neighbours, in blocks that others have filled before, and
 // behind a prefix that another sequence wrote.
 func TestAttentionOverBytesKeepsItsBits(t *testing.T) {
-	const n = 601
+	const n = 401
 	f := func(isa string, h runtime.Heads, window int) {
 		t.Helper()
 		a := newAttending(t, h, window, n, normal(77))
@@ -266,11 +266,11 @@ func afterOthers(t *testing.T, e runtime.Executable, n int, o runtime.CompileOpt
 	return all
 }
 
-// behindPrefix lets two sequences share the blocks of the first 400 positions, and gives the rows
+// behindPrefix lets two sequences share the blocks of the first 304 positions, and gives the rows
 // of both halves.
 func behindPrefix(t *testing.T, e runtime.Executable, n int, o runtime.CompileOptions) []float32 {
 	t.Helper()
-	const shared = 25 * blockSize
+	const shared = 19 * blockSize
 	x := newBatcher(o)
 	x.add(0, counting(0, shared), true)
 	first, _ := x.step(t, e)

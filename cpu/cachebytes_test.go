@@ -185,3 +185,31 @@ func TestNoNumbersInTheCache(t *testing.T) {
 		}
 	}
 }
+
+// TestThePoolTakesItsBytes: the device maps for its blocks what NumKVBlocks counts for them, so
+// that a cache of bytes has its 1.88 or 1.94 times the blocks of BF16 in the same memory.
+func TestThePoolTakesItsBytes(t *testing.T) {
+	dev := open(t, Config{Threads: 1})
+	f := func(dim int, want float64) {
+		t.Helper()
+		a := newAttending(t, runtime.Heads{Query: 2, KV: 2, Dim: dim}, 0, 4, normal(1))
+		blocks := map[runtime.DType]int{}
+		for _, kv := range []runtime.DType{runtime.F32, runtime.BF16, runtime.INT8} {
+			o := byteOptions
+			o.KVBytes, o.KVDType, o.MaxSeqs, o.MaxContext = 1<<22, kv, 64, 1<<10
+			e := compile(t, dev, a.prog, a.c, o).(*executable)
+			blocks[kv] = e.NumBlocks()
+			mapped := 2 * int(e.e.layer_bytes) * a.prog.KV.Layers
+			counted := blocks[kv] * o.BlockSize * a.prog.KV.BytesPerToken(kv)
+			if mapped != counted || mapped > 1<<22 {
+				t.Errorf("%d blocks of %s with heads of %d take %d bytes, not %d", blocks[kv], kv,
+					dim, mapped, counted)
+			}
+		}
+		if got := float64(blocks[runtime.INT8]) / float64(blocks[runtime.BF16]); got < want {
+			t.Errorf("heads of %d: %.3f times the blocks of BF16, want %.2f", dim, got, want)
+		}
+	}
+	f(64, 1.88)
+	f(128, 1.93)
+}
