@@ -69,7 +69,8 @@ func stages() map[string][][]string {
 		},
 		"bench": {
 			test("TestTimeOfProducts"), test("TestTimeOfAttention"), test("TestTimeOfLaunches"),
-			test("TestTimeOfModel/bf16"), test("TestTimeOfModel/f8"), test("TestRatesThroughHTTP"),
+			test("TestTimeOfModel/bf16"), test("TestTimeOfModel/f8"),
+			test("TestTimeOfModel/library"), test("TestTimeOfTrials"), test("TestRatesThroughHTTP"),
 		},
 	}
 }

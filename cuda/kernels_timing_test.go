@@ -18,10 +18,10 @@ import (
 
 // timed opens a GPU for a measurement. Nothing is measured on the fake: there, a measurement that
 // can be gone through at a tiny shape is, where that is asked for.
-func timed(t *testing.T, tiny bool) *checker {
+func timed(t *testing.T, tiny bool, cfg Config) *checker {
 	t.Helper()
 	needMeasurable(t, tiny)
-	d, _ := openFake(t, fake.Healthy(), Config{})
+	d, _ := openFake(t, fake.Healthy(), cfg)
 	t.Logf("%s, %s", d.gpu.Name, d.Info().Features)
 	return newChecker(t, d)
 }
@@ -71,7 +71,7 @@ func (c *checker) launch(name string, grid [3]uint32, args ...any) driver.Launch
 // TestTimeOfProducts prints GB/s of decode's products, beside that of reading memory (a product
 // of 32 Ki outputs and one row), and TFLOP/s of prefill's, for an 8B model's widest matrix.
 func TestTimeOfProducts(t *testing.T) {
-	c := timed(t, false)
+	c := timed(t, false, Config{})
 	const n, k, most = 14336, 4096, 4096
 	x, err1 := c.upload(bytesOf(c.random(most * k / 4)))
 	more, err2 := c.alloc(4 * most * k)
@@ -120,7 +120,7 @@ func TestTimeOfProducts(t *testing.T) {
 
 // TestTimeOfAttention prints a prefill of 4,096 tokens by each kernel.
 func TestTimeOfAttention(t *testing.T) {
-	c := timed(t, false)
+	c := timed(t, false, Config{})
 	const heads, kv, dim, n, block = 32, 8, 128, 4096, 16
 	per := perToken(runtime.Heads{Query: heads, KV: kv, Dim: dim}, runtime.BF16)
 	q, err1 := c.alloc(4 * n * heads * dim)
@@ -155,7 +155,7 @@ func TestTimeOfAttention(t *testing.T) {
 
 // TestTimeOfLaunches prints what a kernel costs beside its work: in a list and in a graph.
 func TestTimeOfLaunches(t *testing.T) {
-	c := timed(t, false)
+	c := timed(t, false, Config{})
 	x, err := c.upload(bytesOf(c.random(64)))
 	if err != nil {
 		t.Fatal(err)

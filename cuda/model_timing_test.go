@@ -105,7 +105,7 @@ func (c *checker) productRate(t *testing.T, m, n, k int) float64 {
 // ceilingsOf measures in a device of its own, whose memory is free again when the model comes.
 func ceilingsOf(t *testing.T) (bytesPerSecond, flops float64) {
 	if !t.Run("ceilings", func(t *testing.T) {
-		c, s := timed(t, true), scaleOfBenches()
+		c, s := timed(t, true, Config{}), scaleOfBenches()
 		bytesPerSecond, flops = c.copyRate(t, s.copied), c.productRate(t, s.rows, s.n, s.k)
 	}) {
 		t.FailNow()
@@ -120,14 +120,18 @@ func TestTimeOfModel(t *testing.T) {
 		name  string
 		dtype runtime.DType
 		share float64 // of the copy bandwidth that a sequence alone should reach
-	}{{"bf16", runtime.BF16, 0.70}, {"f8", runtime.F8_E4M3, 0.65}} {
-		t.Run(f.name, func(t *testing.T) { timeModel(t, f.dtype, f.share) })
+		cfg   Config
+	}{
+		{"bf16", runtime.BF16, 0.70, Config{}}, {"f8", runtime.F8_E4M3, 0.65, Config{}},
+		{"library", runtime.BF16, 0.70, Config{AnyOrder: true}}, // as --deterministic=false
+	} {
+		t.Run(f.name, func(t *testing.T) { timeModel(t, f.dtype, f.share, f.cfg) })
 	}
 }
 
-func timeModel(t *testing.T, dtype runtime.DType, share float64) {
+func timeModel(t *testing.T, dtype runtime.DType, share float64, cfg Config) {
 	bandwidth, flops := ceilingsOf(t)
-	d, with := timed(t, true).d, scaleOfBenches()
+	d, with := timed(t, true, cfg).d, scaleOfBenches()
 	start := time.Now()
 	m, err := models.Load(with.shape, models.LoadOptions{
 		Dummy: &models.DummySpec{Seed: 1, DType: dtype, OnDevice: true},
@@ -163,6 +167,27 @@ func timeModel(t *testing.T, dtype runtime.DType, share float64) {
 			read := float64(s.BytesPerStep) + float64(with.context)*perToken
 			judge(t, "of the copy bandwidth", read*r.TokensPerSec/bandwidth, share)
 		}
+	}
+}
+
+// TestTimeOfTrials prints for which shapes of matrices cuBLASLt adds in our order, and the time
+// that finding it takes.
+func TestTimeOfTrials(t *testing.T) {
+	d := timed(t, true, Config{}).d
+	if d.library == nil {
+		t.Log("there is no cuBLASLt")
+		return
+	}
+	for _, s := range []libraryShape{
+		{"bf16", 4096, 4096, 4096}, {"bf16", 4096, 4096, 6144}, {"bf16", 1024, 4096, 6144},
+		{"bf16", 14336, 4096, 28672}, {"bf16", 4096, 14336, 4096}, {"f16", 4096, 4096, 4096},
+	} {
+		start := time.Now()
+		if err := d.library.try(d, s, start.Add(time.Minute), trialMemory); err != nil {
+			t.Fatal(err)
+		}
+		choice, tried := d.library.trials[s]
+		t.Logf("%v: tried %v, serves %v, %s", s, tried, choice != nil, time.Since(start))
 	}
 }
 

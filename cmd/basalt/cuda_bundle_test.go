@@ -147,7 +147,9 @@ func TestCUDABundle(t *testing.T) {
 	if strings.Count(again, "passed before: ") != len(tests) {
 		t.Errorf("a stage that is through prints\n%s", again)
 	}
-	bench := []string{"TestTimeOfModel/bf16", "TestTimeOfModel/f8", "TestRatesThroughHTTP"}
+	bench := []string{
+		"TestTimeOfModel/bf16", "TestTimeOfModel/f8", "TestTimeOfTrials", "TestRatesThroughHTTP",
+	}
 	out = b.run(t, 0, "bench", bench)
 	if strings.Count(out, "simulated: these are no measurements") < len(bench) {
 		t.Errorf("measurements of the fake print\n%s", out)
