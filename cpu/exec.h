@@ -7,15 +7,21 @@
 #include "kern.h"
 #include "pool.h"
 
-// A packed matrix; see kern.h for the layout of its tiles.
+// A packed matrix: the codes of all tiles, then the scales of all tiles. Who reads tile after tile
+// reads two streams without a gap, which the processor foresees; see kern.h for both.
 typedef struct {
     int32_t format, n, k;
-    int32_t tiles;      // of 16 columns
-    int64_t tile_bytes; // multiple of 64
-    int64_t scales_at;  // where a tile's stream of scales begins
-    int32_t code_step, scale_step; // bytes of each stream for 256 k
+    int32_t tiles;                   // of 16 columns
+    int64_t code_bytes, scale_bytes; // of a tile, multiples of 64
+    int32_t code_step, scale_step;   // of a tile for 256 k
     uint8_t *data;
 } matrix;
+
+INL int64_t matrix_bytes(const matrix *m) { return m->tiles * (m->code_bytes + m->scale_bytes); }
+INL uint8_t *tile_codes(const matrix *m, int64_t tile) { return m->data + tile * m->code_bytes; }
+INL uint8_t *tile_scales(const matrix *m, int64_t tile) {
+    return m->data + m->tiles * m->code_bytes + tile * m->scale_bytes;
+}
 
 // A register's rows, in the forms that its readers ask for; the other pointers are NULL.
 typedef struct {
@@ -194,8 +200,8 @@ typedef struct {
 void bs_post(exec *e);
 void bs_collect(exec *e);
 
-// Fills tiles, tile_bytes and scales_at from format, n and k.
-void bs_matrix_layout(matrix *m);
+// Fills in all but data from format, n and k, and gives the bytes of data.
+int64_t bs_matrix_layout(matrix *m);
 
 // Runs one operation on the calling thread; all threads of the pool are in it together.
 void bs_do_embed(worker *w, const op *o);
@@ -226,11 +232,11 @@ void bs_run_tile(const kernels *k, const matrix *m, int tile, const void *const 
 void bs_plain_unit(const kernels *k, const projection *p, int tile, const void *const *rows,
                    int count, float *out, int64_t stride);
 
-// 32 columns of silu(gate) * up, gate being p[0] and up p[1], to count rows of out from row on.
+// 64 columns of silu(gate) * up, gate being p[0] and up p[1], to count rows of out from row on.
 void bs_gated_unit(const kernels *k, const projection *p, int group, const void *const *gate_rows,
                    const void *const *up_rows, int count, const value *out, int64_t row);
 
-enum { GATED = 32 };
+enum { GATED = 64, GATED_TILES = GATED / TILE };
 
 // How the rows and columns of a product are cut into tasks: a task is a run of units (of columns)
 // for one panel of rows.

@@ -1,8 +1,8 @@
 // What the per-ISA files (kern_avx2_amd64.c and its siblings) give to the rest of the device, and
 // the layouts that they agree on.
 //
-// A packed matrix [n, k] is cut into tiles of 16 columns (of its output); a tile is one contiguous
-// panel that a micro-kernel reads once from front to back for up to max_rows rows:
+// A packed matrix [n, k] is cut into tiles of 16 columns (of its output). A micro-kernel reads one
+// once from front to back for up to max_rows rows:
 //   F32, F16      [k][16] numbers
 //   BF16          [k/2][16][2] numbers, k padded to even
 //   block formats a stream of codes, then a stream of scales. Codes come 32 k at a time as lines

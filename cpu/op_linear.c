@@ -1,5 +1,5 @@
-// y = x W^T + b. A unit of work is one tile of 16 columns, or with SwiGLU the four tiles that give
-// 32 columns of silu(gate) * up; a task is a run of units for one panel of rows. Weights come from
+// y = x W^T + b. A unit of work is one tile of 16 columns, or with SwiGLU the eight that give 64
+// columns of silu(gate) * up; a task is a run of units for one panel of rows. Weights come from
 // memory once for each panel; a chunk of a tile stays in the first-level cache for all its rows.
 #include <string.h>
 
@@ -14,7 +14,9 @@ enum {
 
 static int64_t number_bytes(int format) { return format == F32 ? 4 : 2; }
 
-void bs_matrix_layout(matrix *m) {
+static int64_t whole_lines(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+int64_t bs_matrix_layout(matrix *m) {
     static const int16_t code_bytes[NUM_FORMATS] = {
         [Q8_0] = 512, [Q4_0] = 256, [Q4_K] = 256, [Q5_K] = 320, [Q6_K] = 384};
     static const int16_t scale_bytes[NUM_FORMATS] = {
@@ -25,12 +27,13 @@ void bs_matrix_layout(matrix *m) {
     if (m->format < Q8_0) {
         int64_t padded = m->format == BF16 ? (k + 1) / 2 * 2 : k;
         m->code_step = SUPER * TILE * (int32_t)number_bytes(m->format);
-        m->scales_at = padded * TILE * number_bytes(m->format);
+        m->code_bytes = whole_lines(padded * TILE * number_bytes(m->format));
     } else {
         m->code_step = SUPER / BLOCK * code_bytes[m->format];
-        m->scales_at = k / BLOCK * code_bytes[m->format];
+        m->code_bytes = k / BLOCK * code_bytes[m->format];
     }
-    m->tile_bytes = (m->scales_at + k * m->scale_step / SUPER + 63) / 64 * 64;
+    m->scale_bytes = whole_lines(k * m->scale_step / SUPER);
+    return matrix_bytes(m);
 }
 
 // Bytes of k activations.
@@ -84,9 +87,8 @@ static void run_chunk(const kernels *k, const matrix *m, tile_args t, int count)
 // The sums of a row run along k in one order, whether or not they rest between the chunks.
 void bs_run_tile(const kernels *k, const matrix *m, int tile, const void *const *rows, int count,
                  float *out, int64_t stride) {
-    const uint8_t *data = m->data + tile * m->tile_bytes;
-    tile_args t = {.codes = data, .scales = data + m->scales_at, .rows = rows, .out = out,
-                   .stride = stride, .k = m->k};
+    tile_args t = {.codes = tile_codes(m, tile), .scales = tile_scales(m, tile), .rows = rows,
+                   .out = out, .stride = stride, .k = m->k};
     if (count <= k->rows[m->format]) {
         t.fetch = t.codes + AHEAD;
         t.fetch_step = 64;
@@ -98,7 +100,7 @@ void bs_run_tile(const kernels *k, const matrix *m, int tile, const void *const 
         int last = at + chunk >= m->k;
         t.at = row_bytes(k->row_form[m->format], at);
         t.k = last ? m->k - at : chunk;
-        t.fetch = last ? data + m->tile_bytes : t.codes + step * m->code_step;
+        t.fetch = last ? tile_codes(m, tile + 1) : t.codes + step * m->code_step;
         t.accumulate = at > 0;
         run_chunk(k, m, t, count);
         t.codes += step * m->code_step;
@@ -135,7 +137,7 @@ void bs_plain_unit(const kernels *k, const projection *p, int tile, const void *
 static void gated_side(const kernels *k, const projection *p, int group, const void *const *rows,
                        int count, int n, float *t) {
     for (int i = 0; i * TILE < n; i++) {
-        bs_run_tile(k, &p->w, 2 * group + i, rows, count, t + i * TILE, 2 * GATED);
+        bs_run_tile(k, &p->w, GATED_TILES * group + i, rows, count, t + i * TILE, 2 * GATED);
     }
     for (int i = 0; p->bias && i < count; i++) {
         add_bias(t + i * 2 * GATED, p->bias + group * GATED, n);
@@ -182,7 +184,7 @@ cut bs_cut(const exec *e, const matrix *m, int units, int tiles_per_unit, int ro
     cut c = {.units = units, .rows = rows};
     int panels = ceil_div(rows, PANEL_ROWS);
     c.panel = panels > 0 ? ceil_div(rows, panels) : 1;
-    int64_t run = TASK_BYTES / (m->tile_bytes * tiles_per_unit);
+    int64_t run = TASK_BYTES / ((m->code_bytes + m->scale_bytes) * tiles_per_unit);
     int32_t even = c.units / (threads * 4); // leaves each thread a few tasks
     c.run = run < even ? (int32_t)run : even;
     if (c.run < 1) c.run = 1;
@@ -200,7 +202,8 @@ piece_of_work bs_task(const cut *c, int task) {
 
 void bs_do_linear(worker *w, const op *o) {
     const exec *e = w->e;
-    cut c = bs_cut(e, &o->projections->w, num_units(o), o->swiglu ? 4 : 1, rows_of(e, o->x));
+    cut c = bs_cut(e, &o->projections->w, num_units(o), o->swiglu ? 2 * GATED_TILES : 1,
+                   rows_of(e, o->x));
     for (int32_t task; (task = bs_pool_claim(e->pool, 1)) < c.tasks;) {
         piece_of_work t = bs_task(&c, task);
         for (int unit = t.unit; unit < t.end; unit++) run_unit(w, o, unit, &t);

@@ -73,7 +73,7 @@ static int num_rows(const moe *m, int expert) { return m->start[expert + 1] - m-
 
 static cut cut_gate(const exec *e, const moe *m, int expert) {
     const matrix *w = &m->gate_up[2 * expert].w;
-    return bs_cut(e, w, ceil_div(w->n, GATED), 4, num_rows(m, expert));
+    return bs_cut(e, w, ceil_div(w->n, GATED), 2 * GATED_TILES, num_rows(m, expert));
 }
 
 static cut cut_down(const exec *e, const moe *m, int expert) {

@@ -69,10 +69,10 @@ static void pack_bf16(uint8_t *y, const source_rows *s, int64_t k) {
 }
 
 // Q8_0 and Q4_0: blocks of 32, a scale before the codes.
-static void pack_simple(const kernels *k, const packing *p, uint8_t *y, const source_rows *s) {
+static void pack_simple(const kernels *k, const packing *p, int tile, const source_rows *s) {
     static const uint8_t none[2 + BLOCK];
     int64_t bytes = bs_row_bytes(p->source, BLOCK);
-    uint8_t *scales = y + p->m->scales_at;
+    uint8_t *y = tile_codes(p->m, tile), *scales = tile_scales(p->m, tile);
     for (int64_t b = 0; b < p->m->k / BLOCK; b++, scales += 32) {
         const uint8_t *codes[TILE];
         for (int c = 0; c < TILE; c++) {
@@ -104,10 +104,10 @@ static void put_k_header(uint8_t *y, int format, const uint8_t *x, int c) {
     }
 }
 
-static void pack_k(const packing *p, uint8_t *y, const source_rows *s) {
+static void pack_k(const packing *p, int tile, const source_rows *s) {
     int format = p->source;
     int64_t bytes = bs_row_bytes(format, SUPER), step = format == Q6_K ? 288 : 320;
-    uint8_t *scales = y + p->m->scales_at;
+    uint8_t *y = tile_codes(p->m, tile), *scales = tile_scales(p->m, tile);
     for (int64_t b = 0; b < p->m->k / SUPER; b++, scales += step) {
         memset(scales, 0, (size_t)step);
         for (int c = 0; c < TILE; c++) {
@@ -177,9 +177,9 @@ static uint16_t quantise_q4_0(const float *x, uint8_t *codes) {
     return d;
 }
 
-static void quantise_tile(const kernels *k, const packing *p, uint8_t *y, const source_rows *s) {
+static void quantise_tile(const kernels *k, const packing *p, int tile, const source_rows *s) {
     int64_t bytes = bs_row_bytes(p->source, BLOCK);
-    uint8_t *scales = y + p->m->scales_at;
+    uint8_t *y = tile_codes(p->m, tile), *scales = tile_scales(p->m, tile);
     for (int64_t b = 0; b < p->m->k / BLOCK; b++, scales += 32) {
         uint8_t codes[TILE][BLOCK] = {{0}};
         const uint8_t *rows[TILE];
@@ -199,10 +199,10 @@ static void quantise_tile(const kernels *k, const packing *p, uint8_t *y, const 
 }
 
 static void pack_tile(const kernels *k, const packing *p, int tile) {
-    uint8_t *y = p->m->data + tile * p->m->tile_bytes;
+    uint8_t *y = tile_codes(p->m, tile);
     source_rows s = rows_of_tile(p, tile);
     if (p->source != p->m->format) {
-        quantise_tile(k, p, y, &s);
+        quantise_tile(k, p, tile, &s);
         return;
     }
     switch (p->source) {
@@ -217,23 +217,23 @@ static void pack_tile(const kernels *k, const packing *p, int tile) {
         break;
     case Q8_0:
     case Q4_0:
-        pack_simple(k, p, y, &s);
+        pack_simple(k, p, tile, &s);
         break;
     default:
-        pack_k(p, y, &s);
+        pack_k(p, tile, &s);
     }
 }
 
 enum { LARGE_PAGE = 2 << 20 };
 
-// The large page in which a tile begins.
+// The large page in which a tile's codes begin.
 static int64_t page_of(const packing *p, int64_t tile) {
-    return (int64_t)((uintptr_t)(p->m->data + tile * p->m->tile_bytes) / LARGE_PAGE);
+    return (int64_t)((uintptr_t)tile_codes(p->m, tile) / LARGE_PAGE);
 }
 
 static void pack_page(const kernels *k, const packing *p, int64_t page) {
     int64_t before = page * LARGE_PAGE - (int64_t)(uintptr_t)p->m->data;
-    int64_t tile = before > 0 ? (before + p->m->tile_bytes - 1) / p->m->tile_bytes : 0;
+    int64_t tile = before > 0 ? (before + p->m->code_bytes - 1) / p->m->code_bytes : 0;
     for (; tile < p->m->tiles && page_of(p, tile) == page; tile++) pack_tile(k, p, (int)tile);
 }
 

@@ -31,7 +31,7 @@ type packGroup struct {
 func (g *packGroup) add(part string, t runtime.Tensor, p C.packing) {
 	g.list = append(g.list, p)
 	g.parts, g.tensors = append(g.parts, part), append(g.tensors, t)
-	g.bytes += int64(p.m.tiles) * int64(p.m.tile_bytes)
+	g.bytes += int64(C.matrix_bytes(p.m))
 }
 
 // start hands the group to the pool, which reads it until the job has ended.

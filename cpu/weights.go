@@ -115,8 +115,7 @@ func (w *weights) matrix(part string, keep bool) (*C.matrix, error) {
 	}
 	m, x := &array[C.matrix](w.mem, 1)[0], t.Widen()
 	m.format, m.n, m.k = cFormat(w.format(t, keep)), C.int32_t(t.Shape[0]), C.int32_t(t.Shape[1])
-	C.bs_matrix_layout(m)
-	m.data = (*C.uint8_t)(w.mem.take(int64(m.tiles)*int64(m.tile_bytes), true))
+	m.data = (*C.uint8_t)(w.mem.take(int64(C.bs_matrix_layout(m)), true))
 	if w.mem.err != nil {
 		return nil, fmt.Errorf("cannot keep tensor %q: %w", part, w.mem.err)
 	}

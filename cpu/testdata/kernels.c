@@ -170,8 +170,7 @@ static uint8_t *random_rows(check *c, int format, int n, int k) {
 static matrix packed(check *c, const kernels *k, int format, int n, int width,
                      const uint8_t *rows) {
     matrix m = {.format = format, .n = n, .k = width};
-    bs_matrix_layout(&m);
-    m.data = take(c, (size_t)(m.tiles * m.tile_bytes));
+    m.data = take(c, (size_t)bs_matrix_layout(&m));
     packing one = {.m = &m, .data = rows, .source = format};
     pack_job job = {.pool = c->pool, .k = k, .list = &one, .count = 1};
     bs_pool_wait(c->pool, bs_pack(&job));
@@ -211,10 +210,11 @@ static float *run_tile(check *c, int side, const matrix *m, const float *x, int 
     for (int r = 0; r < rows; r++) {
         row[r] = in_form(c, k, k->row_form[m->format], x + r * width, width);
     }
-    const uint8_t *data = copy(c, m->data + tile * m->tile_bytes, (size_t)m->tile_bytes);
+    const uint8_t *codes = copy(c, tile_codes(m, tile), (size_t)m->code_bytes);
+    const uint8_t *scales = copy(c, tile_scales(m, tile), (size_t)m->scale_bytes);
     int64_t n = (rows - 1) * stride + TILE;
     float *out = start ? copy(c, start, (size_t)n * sizeof *out) : numbers(c, n);
-    tile_args t = {.codes = data, .scales = data + m->scales_at, .rows = row, .out = out,
+    tile_args t = {.codes = codes, .scales = scales, .rows = row, .out = out,
                    .stride = stride, .k = width, .accumulate = start != 0};
     k->tile[m->format][rows](&t);
     return out;
