@@ -311,10 +311,13 @@ func testPolicyLimits(t *testing.T, start starter) {
 	if a := ask("small", textPath, completionBody("a", 1, 50, "")); a.status != 200 {
 		t.Errorf("small: %d %s", a.status, a.body)
 	}
+	f.balance(time.Second) // an answered request counts as running until the next step
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ask("one", textPath, completionBody("a", 1, 200, ""))
+		if a := ask("one", textPath, completionBody("a", 1, 400, "")); a.status != 200 {
+			t.Errorf("one: %d %s", a.status, a.body)
+		}
 	}()
 	for f.loop.Stats().Running == 0 {
 		time.Sleep(time.Millisecond)
@@ -382,7 +385,7 @@ func TestPriorityGoesFirst(t *testing.T) {
 	order := make(chan string, 3)
 	ask := func(name string, waiting int) {
 		go func() {
-			f.post(textPath, completionBody("a", 1, 60, ""), "x-api-key", p.bearer[name])
+			f.post(textPath, completionBody("a", 1, 200, ""), "x-api-key", p.bearer[name])
 			order <- name
 		}()
 		for f.loop.Stats().Waiting < waiting || f.loop.Stats().Running == 0 {
