@@ -1,12 +1,13 @@
 // What the per-ISA files (kern_avx2_amd64.c and its siblings) give to the rest of the device, and
 // the layouts that they agree on.
 //
-// A packed matrix [n, k] is cut into tiles of 16 columns (of its output). A micro-kernel reads one
-// once from front to back for up to max_rows rows:
+// A packed matrix [n, k] is cut into tiles of 16 columns (of its output). A micro-kernel reads a
+// tile from front to back, once for up to max_rows rows:
 //   F32, F16      [k][16] numbers
 //   BF16          [k/2][16][2] numbers, k padded to even
-//   block formats a stream of codes, then a stream of scales. Codes come 32 k at a time as lines
-//                 of 64 bytes, byte i of a line being column i/4 and k = 4 g + i%4 of group g:
+//   block formats a stream of codes, and one of scales, which lies behind the codes of all tiles.
+//                 Codes come 32 k at a time as lines of 64 bytes, byte i of a line being column
+//                 i/4 and k = 4 g + i%4 of group g:
 //       Q4_0, Q4_K  4 lines; line j holds group j in its low and group j+4 in its high nibbles
 //       Q5_K        the same, then 1 line whose bit g is the fifth bit of group g
 //       Q6_K        the same, then 2 lines: bits 2(g%4) of line g/4 are the upper bits of group g
