@@ -3,8 +3,9 @@
 // warps, in one order for every batch. SwiGLU lies here too: silu(gate) * up.
 #include "../common/basalt.h"
 
-DEVICE float block_sum(float x) {
-    SHARED(float, part, 8);
+// block_sum gives all lanes the sum of their x; part holds the eight warps' sums. It belongs to the
+// kernel: a function's own would be named after the folder that it is compiled in.
+DEVICE float block_sum(float x, float *part) {
     x = lane_sum(x);
     if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
     __syncthreads();
@@ -17,6 +18,7 @@ KERNEL(256) bs_rms_norm(float *y, float *sum, const float *x, const float *resid
                         const float *w, const step_head *h, int width, int eps, int sampled) {
     int r = (int)blockIdx.x;
     if (r >= step_rows(h, sampled)) return;
+    SHARED(float, part, 8);
     u64 at = (u64)r * width;
     float squares = 0;
     for (int i = (int)threadIdx.x; i < width; i += 256) {
@@ -27,7 +29,7 @@ KERNEL(256) bs_rms_norm(float *y, float *sum, const float *x, const float *resid
         }
         squares = mul_add(v, v, squares);
     }
-    float scale = 1.0f / sqrtf(block_sum(squares) / (float)width + bits_float(eps));
+    float scale = 1.0f / sqrtf(block_sum(squares, part) / (float)width + bits_float(eps));
     for (int i = (int)threadIdx.x; i < width; i += 256) {
         float v = residual ? sum[at + i] : x[at + i];
         y[at + i] = times(times(v, scale), w[i]);
