@@ -39,22 +39,25 @@ func (l *Loop) greet() {
 	l.sched.started = l.sched.started[:0]
 }
 
-// deliver puts events into their streams.
+// deliver puts events into their streams, counted: who asks for Stats after its last event finds it
+// there, and itself no more among those that run.
 func (l *Loop) deliver(updates []Update) {
 	generated := 0
 	for i := range updates {
 		u := &updates[i]
-		s := u.Seq.stream
 		if u.Event.Token >= 0 {
 			generated++
 		}
 		if u.Event.Finish != FinishNone {
-			l.delist(s)
+			l.delist(u.Seq.stream)
 			l.stats.finished.Add(1)
 		}
-		s.push(u.Event)
 	}
 	l.stats.generated.Add(int64(generated))
+	l.publish()
+	for i := range updates {
+		updates[i].Seq.stream.push(updates[i].Event)
+	}
 }
 
 // enlist remembers a stream until delist, so that it gets a last event whatever happens.

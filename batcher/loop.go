@@ -223,9 +223,9 @@ func (l *Loop) keep(out *runtime.Output) {
 func (l *Loop) commit(out *runtime.Output, f flight) {
 	pprof.SetGoroutineLabels(l.phases.sample)
 	l.failures = 0
-	l.deliver(l.sched.Commit(out))
 	l.stats.steps.Add(1)
 	l.stats.stepTokens.Add(int64(f.tokens))
+	l.deliver(l.sched.Commit(out))
 	if l.opts.Stepped != nil {
 		l.opts.Stepped(f.tokens, f.sampled)
 	}
@@ -270,7 +270,6 @@ func (l *Loop) end(err error) int {
 	n := len(l.live)
 	l.deliver(l.sched.FailAll(err))
 	l.endLive(err)
-	l.publish()
 	return n
 }
 

@@ -45,6 +45,24 @@ func TestLoopServesManyAsOne(t *testing.T) {
 	})
 }
 
+// TestAnAnsweredRequestIsCounted: nobody who has an answer finds its request among the running.
+func TestAnAnsweredRequestIsCounted(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		l := startLoop(t, loopConfig, o, nil)
+		for n := int64(1); n <= 200; n++ {
+			collect(t, submit(t, l, request(4, 2)))
+			st := l.Stats()
+			if st.Finished != n || st.GeneratedTokens != 2*n || st.Steps < 2*n {
+				t.Fatalf("after %d answers of 2 tokens: %+v", n, st)
+			}
+			// The step that is prepared ahead holds its sequences until it ends.
+			if !o.Ahead && (st.Running != 0 || st.BlocksUsed != 0) {
+				t.Fatalf("after answer %d: %+v", n, st)
+			}
+		}
+	})
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := loopConfig
